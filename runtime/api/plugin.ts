@@ -1,0 +1,146 @@
+/**
+ * All that a connector plugin and the runtime know of each other.
+ *
+ * A record's way in: source task → {@link SourceBatch} → source pipeline → log.
+ * A record's way out: log → sink pipeline → {@link SinkBatch} → sink task.
+ */
+import type { ConnectRecord, Header, SchemaAndValue } from '../../envelopes/record.ts';
+import type { ByteWriter } from './byte-writer.ts';
+import type { ConfigDef, ConfigOf, Problem } from './config.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** JSON object that names what is captured (`{"server":"cdc"}`): Connect's source partition. */
+export type SourcePartition = Readonly<Record<string, unknown>>;
+/** JSON object that says how far (`{"lsn":…}`): Connect's source offset. Values: string, number, bigint, boolean, null. */
+export type SourceOffset = Readonly<Record<string, unknown>>;
+export interface PartitionOffset { readonly partition: SourcePartition; readonly offset: SourceOffset }
+
+export interface SourceRecord extends ConnectRecord { readonly key: SchemaAndValue; readonly value: SchemaAndValue; readonly headers: readonly Header[] }
+
+/** A header whose value is already the bytes that go to the log. */
+export interface EncodedHeader { readonly name: string; readonly value: Uint8Array | null }
+
+/** What a JSON converter that can be bypassed was configured with. */
+export interface JsonOptions { readonly keySchemas: boolean; readonly valueSchemas: boolean }
+
+/** Bytes → bytes: writes record `i` of its batch as the default JsonConverter would, byte for byte. */
+export interface JsonRecords {
+  /** Appends the key's JSON; false (and nothing written) when the key is null. */
+  writeKey(i: number, out: ByteWriter): boolean;
+  /** Appends the value's JSON; false (and nothing written) for a tombstone. */
+  writeValue(i: number, out: ByteWriter): boolean;
+  /** The same array for the same headers, so that callers may cache by identity. */
+  headers(i: number): readonly EncodedHeader[];
+}
+
+/**
+ * Records in source order, still in the source's own bytes where it can. Everything in it is valid only until the
+ * iterator that yielded it is advanced: the pipeline encodes before it pulls again, the source may reuse its buffers.
+ */
+export interface SourceBatch {
+  readonly length: number;
+  /** Bytes of source data that this batch holds on to. */
+  readonly bytes: number;
+  /** True when the source has more at hand already: the pipeline may go on collecting before it appends. */
+  readonly more: boolean;
+  /** Position after the last record, stored atomically with the records. Undefined = these records move no offset. A batch may be empty and only move the offset. */
+  readonly offset: PartitionOffset | undefined;
+  /** Destination; one interned string per topic. */
+  topic(i: number): string;
+  /** General path. */
+  decode(i: number): SourceRecord;
+  /** Fast path, composed for `options`; undefined when the source has none. Called once per batch. */
+  json?(options: JsonOptions): JsonRecords | undefined;
+}
+
+export interface TaskContext {
+  readonly connector: string;
+  readonly task: number;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface SourceContext extends TaskContext {
+  /** Stored offset of a partition, read before the first batch; undefined = never ran. */
+  offset(partition: SourcePartition): Promise<SourceOffset | undefined>;
+}
+
+/** One running unit of a source connector. */
+export interface SourceTask extends AsyncDisposable {
+  /**
+   * Called once. Pulling is the back-pressure: nothing more is read from the database than one pull needs plus a bounded
+   * read-ahead. Ends (returns) when `signal` aborts; throws RetriableError or FatalError otherwise.
+   */
+  batches(signal: AbortSignal): AsyncIterable<SourceBatch>;
+  /** Records up to and with this offset are durable, and so is the offset. In order, one at a time, same thread. Confirm slots here, never earlier. */
+  committed(offset: PartitionOffset): Promise<void>;
+}
+
+export interface TopicPartition { readonly topic: string; readonly partition: number }
+/** `topicId` tells a topic from another of the same name made later. */
+export interface AssignedPartition extends TopicPartition { readonly topicId: string; readonly epoch: number }
+/** `offset` is that of the next record to read. */
+export interface PartitionPosition extends AssignedPartition { readonly offset: number }
+
+export interface SinkRecord extends ConnectRecord { readonly partition: number; readonly offset: number }
+
+/** Key and value slices of a batch over one buffer; start = -1 for null. */
+export interface RawJson extends JsonOptions {
+  readonly buffer: Buffer;
+  readonly keyStart: Int32Array; readonly keyEnd: Int32Array;
+  readonly valueStart: Int32Array; readonly valueEnd: Int32Array;
+}
+
+/** Records of one topic partition in offset order. Valid until the promise of `put` settles. */
+export interface SinkBatch extends TopicPartition {
+  readonly length: number;
+  readonly bytes: number;
+  offset(i: number): number;
+  timestamp(i: number): number;
+  decode(i: number): SinkRecord;
+  /** Present when keys and values are JsonConverter text as it lies in the log and no transform stands between. */
+  readonly json?: RawJson;
+}
+
+/** One running unit of a sink connector. Calls never overlap. */
+export interface SinkTask extends AsyncDisposable {
+  /**
+   * Called before the first `put` and whenever the assignment changes. The answer is where the target itself wants to
+   * resume; partitions that it leaves out start from the group's position in the log.
+   */
+  assign(partitions: readonly AssignedPartition[], signal: AbortSignal): Promise<readonly PartitionPosition[]>;
+  /** Accepts records; they need not be durable yet. DataError names the bad record by `batch` index in its message; nothing of the batch was accepted then. */
+  put(batch: SinkBatch, signal: AbortSignal): Promise<void>;
+  /** Makes all accepted records durable and returns the positions that the target now holds. */
+  flush(signal: AbortSignal): Promise<readonly PartitionPosition[]>;
+  /** Bytes accepted and not yet durable. The pipeline flushes when it reaches `flushBytes` or `flushIntervalMs` is over. */
+  readonly pendingBytes: number;
+  readonly flushBytes: number;
+  readonly flushIntervalMs: number;
+}
+
+interface Manifest<D extends ConfigDef> {
+  /** `connector.class` values that mean this plugin; the first is the full name that REST shows, the rest are aliases. */
+  readonly names: readonly [string, ...string[]];
+  /** What REST shows as the plugin's version. */
+  readonly version: string;
+  readonly config: D;
+  /** Looks at the live system; its problems join those of the declaration in `config/validate` and on creation. */
+  preflight?(config: ConfigOf<D>, signal: AbortSignal): Promise<readonly Problem[]>;
+}
+/** `extra` holds the raw text of keys that matched one of the declaration's families. */
+export interface SourcePlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {
+  readonly kind: 'source';
+  open(config: ConfigOf<D>, context: SourceContext, extra: Readonly<Record<string, string>>): Promise<SourceTask>;
+}
+export interface SinkPlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {
+  readonly kind: 'sink';
+  open(config: ConfigOf<D>, context: TaskContext, extra: Readonly<Record<string, string>>): Promise<SinkTask>;
+}
+export type Plugin = SourcePlugin | SinkPlugin;
+
+export const definePlugin = {
+  source: <const D extends ConfigDef>(plugin: Omit<SourcePlugin<D>, 'kind'>): SourcePlugin => ({ ...plugin, kind: 'source' }) as unknown as SourcePlugin,
+  sink: <const D extends ConfigDef>(plugin: Omit<SinkPlugin<D>, 'kind'>): SinkPlugin => ({ ...plugin, kind: 'sink' }) as unknown as SinkPlugin,
+};
