@@ -1,0 +1,35 @@
+/** The codecs of Kafka's record batches that this machine can run. */
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
+import { ConfigError, DataError } from '../api/errors.ts';
+import type { Compression } from './log.ts';
+
+export interface Codec {
+  readonly name: Compression;
+  /** Low three bits of the batch attributes. */
+  readonly id: number;
+  compress(bytes: Uint8Array): Uint8Array;
+  decompress(bytes: Buffer): Buffer;
+}
+
+const codecs: readonly Codec[] = [
+  { name: 'none', id: 0, compress: bytes => bytes, decompress: bytes => bytes },
+  { name: 'gzip', id: 1, compress: bytes => gzipSync(bytes, { level: 1 }), decompress: bytes => gunzipSync(bytes) },
+  { name: 'lz4', id: 3, compress: bytes => compressFrameSync(asBuffer(bytes)), decompress: bytes => decompressFrameSync(bytes) },
+];
+
+function asBuffer(bytes: Uint8Array): Buffer { return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength); }
+
+/** Throws ConfigError COMPRESSION_UNKNOWN. */
+export function codecByName(name: Compression): Codec {
+  const codec = codecs.find(candidate => candidate.name === name);
+  if (codec === undefined) throw new ConfigError(`Compression '${name}' is not available`, { code: 'COMPRESSION_UNKNOWN', hint: `Use one of ${codecs.map(({ name: known }) => known).join(', ')}.` });
+  return codec;
+}
+
+/** Throws DataError COMPRESSION_UNKNOWN. */
+export function codecById(id: number): Codec {
+  const codec = codecs.find(candidate => candidate.id === id);
+  if (codec === undefined) throw new DataError(`Record batch is compressed with codec ${id}, which is not available`, { code: 'COMPRESSION_UNKNOWN' });
+  return codec;
+}
