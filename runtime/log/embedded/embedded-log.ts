@@ -1,0 +1,187 @@
+/**
+ * The durable log of one machine, on LMDB. Every thread of the one writing process opens it for itself; other
+ * processes may open it to read. See docs/decisions for why LMDB, and for the owner record.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConfigError, NotFoundError } from '../../api/errors.ts';
+import { parseExact, stringifyExact } from '../../api/exact-json.ts';
+import type { PartitionOffset, PartitionPosition, SourceOffset, SourcePartition, TopicPartition } from '../../api/plugin.ts';
+import type { Log, LogReader, LogWriter, PartitionRange, StateStore, TopicDescription, TopicOptions } from '../log.ts';
+import { Groups } from './groups.ts';
+import { heldByAnother, type Owner, thisProcess } from './owner.ts';
+import { EmbeddedReader } from './reader.ts';
+import { Retention } from './retention.ts';
+import { batchKey, openStore, partitionKey, type Store, type TopicEntry } from './store.ts';
+import { Wakeups } from './wakeups.ts';
+import { EmbeddedWriter, offsetKey } from './writer.ts';
+
+export interface EmbeddedLogOptions {
+  /** `writer`: takes the directory for this process. `reader`: beside a running worker, changes nothing. */
+  readonly mode: 'writer' | 'reader';
+  /** What topics get that say nothing themselves. */
+  readonly defaults?: TopicOptions;
+}
+
+const DEFAULTS: Required<TopicOptions> = { partitions: 1, compact: false, retentionBytes: -1, retentionMs: 7 * 86_400_000, deleteUncommitted: false, compression: 'lz4' };
+
+/** Opens (and for a writer makes) the log. Throws ConfigError LOG_IN_USE, LOG_MISSING, LOG_UNREADABLE. */
+export async function openEmbeddedLog(directory: string, options: EmbeddedLogOptions): Promise<Log> {
+  const path = resolve(directory);
+  const readOnly = options.mode === 'reader';
+  if (readOnly && !existsSync(path)) throw new ConfigError(`There is no log directory ${path}`, { code: 'LOG_MISSING', hint: 'Check log.dir in the worker properties.' });
+  let store: Store;
+  try {
+    if (!readOnly) mkdirSync(path, { recursive: true });
+    store = openStore(path, readOnly);
+  } catch (error) {
+    throw new ConfigError(`The log directory ${path} cannot be opened: ${(error as Error).message}`, { code: 'LOG_UNREADABLE', hint: 'Check that the directory exists, is a directory and belongs to the user of this process.', cause: error });
+  }
+  if (!readOnly) await takeOwnership(store);
+  return new EmbeddedLog(store, readOnly, { ...DEFAULTS, ...options.defaults });
+}
+
+async function takeOwnership(store: Store): Promise<void> {
+  const mine = thisProcess();
+  const other = await store.root.transaction(() => {
+    const text = store.meta.get('owner');
+    const owner = text === undefined ? undefined : JSON.parse(text) as Owner;
+    if (owner !== undefined && heldByAnother(owner)) return owner;
+    store.meta.putSync('owner', JSON.stringify(mine));
+    if (store.meta.get('id') === undefined) store.meta.putSync('id', randomBytes(16).toString('base64url'));
+    return undefined;
+  });
+  if (other === undefined) return;
+  await store.root.close();
+  throw new ConfigError(`The log directory ${store.path} is in use by process ${other.pid}`, { code: 'LOG_IN_USE', hint: `Stop process ${other.pid}, or give this worker a log.dir of its own.` });
+}
+
+class EmbeddedLog implements Log {
+  readonly id: string;
+  private readonly store: Store;
+  private readonly wakeups: Wakeups;
+  private readonly groups: Groups;
+  private readonly retention: Retention;
+  private readonly readOnly: boolean;
+  private readonly defaults: Required<TopicOptions>;
+
+  constructor(store: Store, readOnly: boolean, defaults: Required<TopicOptions>) {
+    this.store = store;
+    this.readOnly = readOnly;
+    this.defaults = defaults;
+    this.id = store.meta.get('id') ?? '';
+    this.wakeups = new Wakeups(`tributary-log:${store.path}`, !readOnly);
+    this.groups = new Groups(store, name => this.find(name), (topic, partition) => this.rangeOf(topic, partition).start);
+    this.retention = new Retention(store, this.wakeups, (topic, partition) => this.groups.heldFrom(topic, partition));
+  }
+
+  private find(name: string): TopicEntry | undefined { return this.store.topics.get(name); }
+  private fresh(): void { this.store.root.resetReadTxn(); }
+  private require(name: string): TopicEntry {
+    this.fresh();
+    const topic = this.find(name);
+    if (topic === undefined) throw new NotFoundError(`There is no topic ${name}`, { code: 'TOPIC_UNKNOWN', hint: 'List the topics with `tributary topics`.' });
+    return topic;
+  }
+  private rangeOf(topic: TopicEntry, partition: number): PartitionRange {
+    return this.store.partitions.get(partitionKey(topic.number, partition)) ?? { start: 0, end: 0, bytes: 0 };
+  }
+
+  async topics(): Promise<readonly TopicDescription[]> { this.fresh(); return [...this.store.topics.getRange({})].map(({ value }) => value); }
+  async topic(name: string): Promise<TopicDescription | undefined> { this.fresh(); return this.find(name); }
+
+  async createTopic(name: string, options: TopicOptions = {}): Promise<TopicEntry> {
+    this.fresh();
+    const known = this.find(name);
+    if (known !== undefined) return known;
+    if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') throw new ConfigError(`'${name}' is no valid topic name`, { code: 'TOPIC_NAME', hint: 'Letters, digits, dot, underscore and hyphen, at most 249.' });
+    const entry = await this.store.root.transaction(() => {
+      const made = this.find(name);
+      if (made !== undefined) return made;
+      const number = Number(this.store.meta.get('next-topic') ?? '1');
+      this.store.meta.putSync('next-topic', String(number + 1));
+      const topic: TopicEntry = { ...this.defaults, ...options, name, id: randomUUID(), number };
+      this.store.topics.putSync(name, topic);
+      return topic;
+    });
+    this.wakeups.announce(['topics']);
+    return entry;
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    const { root, batches, partitions, topics } = this.store;
+    const topic = this.require(name);
+    await root.transaction(() => {
+      topics.removeSync(name);
+      for (const key of [...partitions.getKeys({ start: partitionKey(topic.number, 0), end: partitionKey(topic.number + 1, 0) })]) partitions.removeSync(key);
+      for (const key of [...batches.getKeys({ start: batchKey(topic.number, 0, 0), end: batchKey(topic.number + 1, 0, 0) })]) batches.removeSync(key);
+    });
+    this.wakeups.announce(['topics']);
+  }
+
+  async range({ topic, partition }: TopicPartition): Promise<PartitionRange> { return this.rangeOf(this.require(topic), partition); }
+  async topicsChanged(signal: AbortSignal): Promise<void> {
+    const woken = this.wakeups.on('topics');
+    try { await woken.wait(60_000, signal); } finally { woken.cancel(); }
+  }
+
+  async writer(id: string): Promise<LogWriter> {
+    const epoch = await this.store.root.transaction(() => {
+      const next = Number(this.store.meta.get(`writer\u0000${id}`) ?? '-1') + 1;
+      this.store.meta.putSync(`writer\u0000${id}`, String(next));
+      return next;
+    });
+    return new EmbeddedWriter({ store: this.store, wakeups: this.wakeups, retention: this.retention, topicFor: name => this.createTopic(name), id, epoch });
+  }
+  async reader({ topic, partition }: TopicPartition, from: number): Promise<LogReader> {
+    return new EmbeddedReader(this.store, this.wakeups, this.require(topic).number, partition, from);
+  }
+
+  async commitPositions(group: string, positions: readonly PartitionPosition[]): Promise<void> {
+    await this.groups.commit(group, positions);
+    this.wakeups.announce(positions.flatMap(({ topic, partition }) => {
+      const entry = this.find(topic);
+      return entry === undefined ? [] : [`committed/${entry.number}/${partition}`];
+    }));
+  }
+  async positions(group: string): Promise<readonly PartitionPosition[]> { this.fresh(); return this.groups.positions(group); }
+  registerGroup(group: string, partitions: readonly TopicPartition[]): Promise<void> { return this.groups.register(group, partitions); }
+  removeGroup(group: string): Promise<void> { return this.groups.remove(group); }
+  async epoch(group: string): Promise<number> { this.fresh(); return this.groups.entry(group).epoch; }
+  resetPositions(group: string, positions: readonly (TopicPartition & { readonly offset: number | null })[]): Promise<void> { return this.groups.reset(group, positions); }
+
+  async sourceOffsets(connector: string): Promise<readonly PartitionOffset[]> {
+    this.fresh();
+    const prefix = `offset\u0000${connector}\u0000`;
+    return [...this.store.meta.getRange({ start: prefix, end: `offset\u0000${connector}\u0001` })].map(({ key, value }) => ({
+      partition: parseExact(key.slice(prefix.length)) as SourcePartition, offset: parseExact(value) as SourceOffset,
+    }));
+  }
+  async alterSourceOffsets(connector: string, changes: readonly { readonly partition: SourcePartition; readonly offset: SourceOffset | null }[]): Promise<void> {
+    await this.store.root.transaction(() => {
+      for (const { partition, offset } of changes) {
+        if (offset === null) this.store.meta.removeSync(offsetKey(connector, partition));
+        else this.store.meta.putSync(offsetKey(connector, partition), stringifyExact(offset));
+      }
+    });
+  }
+
+  state(name: string): StateStore {
+    const { meta, root } = this.store;
+    const prefix = `state\u0000${name}\u0000`;
+    return {
+      get: async key => { this.fresh(); return meta.get(prefix + key); },
+      entries: async (from = '') => { this.fresh(); return [...meta.getRange({ start: prefix + from, end: `${prefix + from}\uffff` })].map(({ key, value }) => [key.slice(prefix.length), value] as const); },
+      put: async changes => {
+        await root.transaction(() => { for (const [key, value] of changes) if (value === null) meta.removeSync(prefix + key); else meta.putSync(prefix + key, value); });
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.wakeups.close();
+    if (!this.readOnly) await this.store.root.flushed;
+    await this.store.root.close();
+  }
+}

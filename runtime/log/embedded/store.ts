@@ -1,0 +1,70 @@
+/**
+ * The LMDB environment of an embedded log: four named databases and the keys in them.
+ *
+ *   batches    topic number u32 · partition u32 · base offset u64  →  sealed batch
+ *   topics     name                                                →  {@link TopicEntry}
+ *   partitions topic number u32 · partition u32                    →  {@link PartitionEntry}
+ *   meta       text                                                →  JSON (log id, writers, offsets, groups, state)
+ *
+ * Commits are synced before they become visible: what a reader sees survives a power cut.
+ */
+import { statfsSync } from 'node:fs';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { RetriableError } from '../../api/errors.ts';
+import type { TopicDescription } from '../log.ts';
+
+export interface TopicEntry extends TopicDescription { readonly number: number }
+export interface PartitionEntry { readonly start: number; readonly end: number; readonly bytes: number }
+
+export interface Store {
+  readonly path: string;
+  readonly root: RootDatabase;
+  readonly batches: Database<Buffer, Buffer>;
+  readonly topics: Database<TopicEntry, string>;
+  readonly partitions: Database<PartitionEntry, Buffer>;
+  readonly meta: Database<string, string>;
+}
+
+export function openStore(path: string, readOnly: boolean): Store {
+  const root = open({ path, readOnly, maxDbs: 8, noSubdir: false, overlappingSync: false, noMemInit: true, maxReaders: 256 } as Parameters<typeof open>[0] & object);
+  return {
+    path, root,
+    batches: root.openDB({ name: 'batches', keyEncoding: 'binary', encoding: 'binary' }),
+    topics: root.openDB({ name: 'topics', encoding: 'json' }),
+    partitions: root.openDB({ name: 'partitions', keyEncoding: 'binary', encoding: 'json' }),
+    meta: root.openDB({ name: 'meta', encoding: 'string' }),
+  };
+}
+
+export function partitionKey(topic: number, partition: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeUInt32BE(topic, 0);
+  key.writeUInt32BE(partition, 4);
+  return key;
+}
+
+export function batchKey(topic: number, partition: number, offset: number): Buffer {
+  const key = Buffer.allocUnsafe(16);
+  key.writeUInt32BE(topic, 0);
+  key.writeUInt32BE(partition, 4);
+  key.writeBigUInt64BE(BigInt(offset), 8);
+  return key;
+}
+
+/** Least room that must stay free on the log's disk, in bytes. */
+export const SPARE_BYTES = 64 * 1024 * 1024;
+
+/** Throws RetriableError LOG_DISK_FULL before a write that would take the disk below its spare room. */
+export function requireRoom(path: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(path);
+  if (bavail * bsize < bytes * 2 + SPARE_BYTES) throw diskFull(path);
+}
+
+export function diskFull(path: string, cause?: unknown): RetriableError {
+  return new RetriableError(`The disk of the log directory ${path} is full; nothing of this batch was written`, { code: 'LOG_DISK_FULL', hint: 'Free room on that disk; the task goes on by itself.', cause });
+}
+
+/** What LMDB and the system say when there is no room. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && /ENOSPC|MDB_MAP_FULL|No space left|Environment mapsize/i.test(error.message);
+}
