@@ -3,18 +3,19 @@
  * Connect's JsonConverter, writes them: `1.0`, `1.0E10`, `-3.4028235E38`. Source: java.lang.Double, javadoc of toString.
  */
 
-/** A finite double; NaN and infinities as their Java names, without quotes. */
+/** Java takes the nearest two-digit number where one digit would do (4.9E-324). A finite double; NaN and infinities as their Java names, without quotes. */
 export function javaDouble(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
-  return javaDigits(String(value));
+  const text = String(value);
+  return javaDigits(/^-?\d(e|$)|^-?0\.0*\d$/.test(text) ? value.toPrecision(2) : text);
 }
 
 /** Shortest digits that give the same 32-bit float. */
 export function javaFloat(value: number): string {
   if (!Number.isFinite(value) || value === 0) return javaDouble(value);
   const single = Math.fround(value);
-  for (let digits = 1; digits <= 9; digits++) {
+  for (let digits = 2; digits <= 9; digits++) {
     const text = single.toPrecision(digits);
     if (Math.fround(Number(text)) === single) return javaDigits(String(Number(text)));
   }

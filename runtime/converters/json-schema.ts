@@ -1,34 +1,10 @@
-/**
- * Connect schema ↔ the schema half of JsonConverter's envelope. Members stand in Connect's own order:
- * type, children, optional, name, version, doc, parameters, default, field.
- */
+/** The schema half of JsonConverter's envelope → Connect schema. */
 import { DataError } from '../api/errors.ts';
 import type { Json } from '../api/exact-json.ts';
 import type { Field, Schema, SchemaType, StructSchema } from '../../envelopes/schema.ts';
-import { fromJson, valueJson } from './json-value.ts';
+import { fromJson } from './json-value.ts';
 
 const TYPES: ReadonlySet<string> = new Set<SchemaType>(['int8', 'int16', 'int32', 'int64', 'float', 'double', 'boolean', 'string', 'bytes', 'array', 'map', 'struct']);
-const texts = new WeakMap<Schema, string>();
-
-/** The schema as JSON text; built once per schema. */
-export function schemaJson(schema: Schema, field?: string): string {
-  if (field !== undefined) return `${schemaJson(schema).slice(0, -1)},"field":${JSON.stringify(field)}}`;
-  const known = texts.get(schema);
-  if (known !== undefined) return known;
-  const parts = [`"type":"${schema.type}"`];
-  if (schema.type === 'array') parts.push(`"items":${schemaJson(schema.items)}`);
-  if (schema.type === 'map') parts.push(`"keys":${schemaJson(schema.keys)}`, `"values":${schemaJson(schema.values)}`);
-  if (schema.type === 'struct') parts.push(`"fields":[${schema.fields.map(({ name, schema: child }) => schemaJson(child, name)).join(',')}]`);
-  parts.push(`"optional":${schema.optional}`);
-  if (schema.name !== undefined) parts.push(`"name":${JSON.stringify(schema.name)}`);
-  if (schema.version !== undefined) parts.push(`"version":${schema.version}`);
-  if (schema.doc !== undefined) parts.push(`"doc":${JSON.stringify(schema.doc)}`);
-  if (schema.parameters !== undefined) parts.push(`"parameters":${JSON.stringify(schema.parameters)}`);
-  if (schema.default !== undefined) parts.push(`"default":${valueJson(schema, schema.default)}`);
-  const text = `{${parts.join(',')}}`;
-  texts.set(schema, text);
-  return text;
-}
 
 type Members = Readonly<Record<string, Json>>;
 

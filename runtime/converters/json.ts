@@ -2,22 +2,14 @@
  * `org.apache.kafka.connect.json.JsonConverter`: with schemas a record is `{"schema":…,"payload":…}`, without it is the
  * payload alone. Byte for byte what Connect 4.3 writes under default options.
  */
+import { schemaPrefix, writerFor } from '../../envelopes/json.ts';
 import type { SchemaAndValue } from '../../envelopes/record.ts';
-import type { Schema, Value } from '../../envelopes/schema.ts';
+import type { Schema, Value, ValueMap } from '../../envelopes/schema.ts';
 import type { Converter } from '../api/converter.ts';
 import { DataError } from '../api/errors.ts';
 import { type Json, parseExact } from '../api/exact-json.ts';
-import { schemaFromJson, schemaJson } from './json-schema.ts';
-import { fromJson, writerFor } from './json-value.ts';
-
-const prefixes = new WeakMap<Schema, Buffer>();
-
-/** `{"schema":…,"payload":` of a schema, built once. */
-export function schemaPrefix(schema: Schema): Buffer {
-  let prefix = prefixes.get(schema);
-  if (prefix === undefined) { prefix = Buffer.from(`{"schema":${schemaJson(schema)},"payload":`); prefixes.set(schema, prefix); }
-  return prefix;
-}
+import { schemaFromJson } from './json-schema.ts';
+import { fromJson } from './json-value.ts';
 
 export function jsonConverter(options: { readonly schemas: boolean }): Converter {
   const { schemas } = options;
@@ -68,7 +60,8 @@ function schemaless(value: Value): string {
   if (typeof value === 'bigint') return value.toString();
   if (Array.isArray(value)) return `[${(value as readonly Value[]).map(schemaless).join(',')}]`;
   if (value !== null && typeof value === 'object') {
-    const entries = 'entries' in value ? value.entries.map(([k, v]) => [String(k), v] as const) : Object.entries(value as unknown as Record<string, Value>);
+    const { entries: pairs } = value as Partial<ValueMap>;
+    const entries: readonly (readonly [string, Value])[] = Array.isArray(pairs) ? (pairs as ValueMap['entries']).map(([k, v]) => [String(k), v] as const) : Object.entries(value as unknown as Record<string, Value>);
     return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${schemaless(v)}`).join(',')}}`;
   }
   return JSON.stringify(value);

@@ -1,0 +1,140 @@
+/**
+ * ONE table: a PostgreSQL column type → its Connect schema, its decoder and its JSON writer. Snapshot and stream both
+ * use it, so a value is the same whichever way it was read. Source of the mapping: Debezium reference for PostgreSQL,
+ * "Data type mappings"; the recorded conformance cases decide where the text is silent.
+ */
+import { decimalText, unscaledBytes } from '../../../envelopes/decimal.ts';
+import * as types from '../../../envelopes/logical/schemas.ts';
+import type { Schema, Struct, StructSchema, Value } from '../../../envelopes/schema.ts';
+import type { EncodingOptions } from './encoding-options.ts';
+import { parseArray } from './values/array-text.ts';
+import { bitBytes, decimalCodec, hexBytes, hstorePairs, moneyUnscaled, pointWkb } from './values/scalars.ts';
+import { dateCodec, intervalCodec, timeCodec, timestampCodec, zonedTimeText, zonedTimestampText } from './values/temporal-codecs.ts';
+import { doubleWriter, type JsonWriter, writeBoolean, writeRaw, writeString, zonedTimestampWriter } from './values/write-json.ts';
+import { slowWriter } from './values/slow-writer.ts';
+
+/** A type as the catalogue describes it; domains are resolved to their base before this. */
+export interface TypeInfo {
+  readonly oid: number;
+  readonly name: string;
+  /** pg_type.typtype: b(ase) e(num) d(omain) r(ange) c(omposite) p(seudo) m(ultirange). */
+  readonly kind: string;
+  readonly element: TypeInfo | undefined;
+  readonly allowed: readonly string[] | undefined;
+  readonly base: { readonly type: TypeInfo; readonly typmod: number } | undefined;
+}
+
+export interface ColumnCodec {
+  /** Not optional, no default: the column adds those. */
+  readonly schema: Schema;
+  /** Text as the server sends it → value; null where Debezium gives null. */
+  decode(text: string): Value;
+  readonly writeJson: JsonWriter;
+  /** Stands for an unchanged TOAST value; null where there is nothing to stand. */
+  readonly placeholder: Value;
+}
+
+type Codec = Omit<ColumnCodec, 'writeJson' | 'placeholder'> & { readonly writeJson?: JsonWriter; readonly placeholder?: Value };
+
+/** Codec of a column, or undefined for a type that Debezium leaves out. `typmod` is -1 when there is none. */
+export function codecFor(type: TypeInfo, typmod: number, options: EncodingOptions): ColumnCodec | undefined {
+  if (type.base !== undefined) return codecFor(type.base.type, typmod === -1 ? type.base.typmod : typmod, options);
+  const codec = type.element === undefined ? scalar(type, typmod, options) : arrayCodec(type.element, typmod, options);
+  if (codec === undefined) return undefined;
+  const placeholder = codec.placeholder ?? (codec.schema.type === 'string' ? options.placeholder : codec.schema.type === 'bytes' ? Buffer.from(options.placeholder) : null);
+  return { placeholder, ...codec, writeJson: codec.writeJson ?? slowWriter(codec.schema, text => codec.decode(text)) };
+}
+
+const text: Codec = { schema: types.STRING, decode: value => value, writeJson: writeString };
+const named = (schema: Schema): Codec => ({ ...text, schema });
+const whole = (schema: Schema): Codec => ({ schema, decode: Number, writeJson: writeRaw });
+const long: Codec = { schema: types.INT64, decode: BigInt, writeJson: writeRaw };
+
+/** Types that need neither modifier nor option. */
+const plain: Readonly<Record<string, Codec>> = {
+  bool: { schema: types.BOOLEAN, decode: value => value === 't', writeJson: writeBoolean },
+  int2: whole(types.INT16), int4: whole(types.INT32), int8: long, oid: long,
+  float4: { schema: types.FLOAT, decode: value => Math.fround(floating(value)) },
+  float8: { schema: types.DOUBLE, decode: floating, writeJson: doubleWriter(slowWriter(types.DOUBLE, floating)) },
+  text, varchar: text, bpchar: text, char: text, name: text, citext: text,
+  inet: text, cidr: text, macaddr: text, macaddr8: text,
+  int4range: text, int8range: text, numrange: text, tsrange: text, tstzrange: text, daterange: text,
+  json: named(types.json), jsonb: named(types.json), xml: named(types.xml), uuid: named(types.uuid), ltree: named(types.ltree), tsvector: named(types.tsvector),
+  timetz: { schema: types.zonedTime, decode: zonedTimeText },
+  point: { schema: types.point, decode: pointValue },
+};
+
+function floating(value: string): number { return value === 'Infinity' || value === '-Infinity' || value === 'NaN' ? Number(value) : Number.parseFloat(value); }
+
+function pointValue(value: string): Struct | null {
+  const [x, y] = value.slice(1, -1).split(',').map(floating);
+  return x === undefined || y === undefined ? null : { schema: types.point, values: [x, y, pointWkb(x, y), null] };
+}
+
+function scalar(type: TypeInfo, typmod: number, options: EncodingOptions): Codec | undefined {
+  if (type.kind === 'e') return named(types.enumeration(type.allowed ?? []));
+  const known = plain[type.name];
+  if (known !== undefined) return known;
+  switch (type.name) {
+    case 'numeric': return decimalCodec(typmod, options.decimalMode);
+    case 'money': return money(options);
+    case 'date': return dateCodec(options.timeMode);
+    case 'time': return timeCodec(width(typmod), options.timeMode);
+    case 'timestamp': return timestampCodec(width(typmod), options.timeMode);
+    case 'timestamptz': return zoned(width(typmod));
+    case 'interval': return intervalCodec(options.intervalMode);
+    case 'bit': return typmod === 1 ? { schema: types.BOOLEAN, decode: value => value === '1' } : bits(typmod);
+    case 'varbit': return bits(typmod === -1 ? 2_147_483_647 : typmod);
+    case 'bytea': return bytea(options);
+    case 'hstore': return hstore(options);
+    default: return options.includeUnknown ? { schema: types.BYTES, decode: value => Buffer.from(value) } : undefined;
+  }
+}
+
+/** Fraction digits that a time or timestamp type keeps. */
+function width(typmod: number): number { return typmod === -1 ? 6 : typmod; }
+
+function zoned(digits: number): Codec {
+  const decode = (value: string): string => zonedTimestampText(value, digits);
+  return { schema: types.zonedTimestamp, decode, writeJson: zonedTimestampWriter(digits, slowWriter(types.zonedTimestamp, decode)) };
+}
+
+function bits(length: number): Codec { return { schema: types.bits(length), decode: bitBytes }; }
+
+function money(options: EncodingOptions): Codec {
+  const digits = options.moneyDigits;
+  const cents = (value: string): bigint => moneyUnscaled(value, digits);
+  if (options.decimalMode === 'precise') return { schema: types.decimal(digits), decode: value => unscaledBytes(cents(value)) };
+  const plainText = (value: string): string => decimalText(cents(value), digits);
+  return options.decimalMode === 'string' ? { schema: types.STRING, decode: plainText } : { schema: types.DOUBLE, decode: value => Number(plainText(value)) };
+}
+
+function bytea(options: EncodingOptions): Codec {
+  if (options.binaryMode === 'bytes') return { schema: types.BYTES, decode: hexBytes };
+  const encoding = options.binaryMode === 'hex' ? 'hex' : 'base64';
+  const spell = (bytes: Uint8Array): string => {
+    const encoded = Buffer.from(bytes).toString(encoding);
+    return options.binaryMode === 'base64-url-safe' ? encoded.replaceAll('+', '-').replaceAll('/', '_') : encoded;
+  };
+  return { schema: types.STRING, decode: value => spell(hexBytes(value)), placeholder: spell(Buffer.from(options.placeholder)) };
+}
+
+function hstore(options: EncodingOptions): Codec {
+  if (options.hstoreMode === 'map') {
+    return { schema: types.map(types.STRING, types.optional(types.STRING)), decode: value => ({ entries: hstorePairs(value) }), placeholder: { entries: [[options.placeholder, options.placeholder]] } };
+  }
+  return { schema: types.json, decode: value => `{${hstorePairs(value).map(([key, item]) => `${JSON.stringify(key)}:${JSON.stringify(item)}`).join(',')}}`, placeholder: options.placeholder };
+}
+
+/** Arrays hold optional elements; a multi-dimensional array reads as nulls, an array of bit strings as null. */
+function arrayCodec(element: TypeInfo, typmod: number, options: EncodingOptions): Codec | undefined {
+  const item = codecFor(element, typmod, options);
+  if (item === undefined) return undefined;
+  const schema = types.array(types.optional(item.schema as StructSchema));
+  const isBits = element.name === 'bit' || element.name === 'varbit';
+  return {
+    schema,
+    decode: value => (isBits ? null : parseArray(value)?.map(({ text: member, nested }) => (member === null || nested ? null : item.decode(member))) ?? null),
+    placeholder: item.schema.type === 'string' ? [options.placeholder] : null,
+  };
+}

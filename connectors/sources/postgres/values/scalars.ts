@@ -1,0 +1,75 @@
+/** Decoders of single types that are neither numbers as they stand nor times. */
+import { parseDecimal, rescale, unscaledBytes } from '../../../../envelopes/decimal.ts';
+import * as types from '../../../../envelopes/logical/schemas.ts';
+import type { Schema, Value } from '../../../../envelopes/schema.ts';
+import { decimalWriter, type JsonWriter, writeString } from './write-json.ts';
+import { slowWriter } from './slow-writer.ts';
+
+export interface DecimalCodec { readonly schema: Schema; decode(text: string): Value; readonly writeJson?: JsonWriter }
+
+/** numeric in its three modes. Typmod: ((precision << 16) | scale) + 4, scale in 11 signed bits (PostgreSQL numeric.c). */
+export function decimalCodec(typmod: number, mode: 'precise' | 'string' | 'double'): DecimalCodec {
+  if (mode === 'double') return { schema: types.DOUBLE, decode: text => (text === 'Infinity' || text === '-Infinity' || text === 'NaN' ? Number(text) : Number.parseFloat(text)) };
+  if (mode === 'string') return { schema: types.STRING, decode: text => text, writeJson: writeString };
+  if (typmod === -1) return { schema: types.variableScaleDecimal, decode: variableScale };
+  const precision = ((typmod - 4) >> 16) & 0xffff;
+  const scale = (((typmod - 4) & 0x7ff) << 21) >> 21;
+  const schema = types.decimal(scale, precision);
+  const decode = (text: string): Value => {
+    const parsed = parseDecimal(text);
+    return parsed === undefined ? null : unscaledBytes(rescale(parsed.unscaled, parsed.scale, scale));
+  };
+  return { schema, decode, writeJson: scale < 0 ? slowWriter(schema, decode) : decimalWriter(scale, slowWriter(schema, decode)) };
+}
+
+function variableScale(text: string): Value {
+  const parsed = parseDecimal(text);
+  return parsed === undefined ? null : { schema: types.variableScaleDecimal, values: [parsed.scale, unscaledBytes(parsed.unscaled)] };
+}
+
+/** `\x…` → bytes. */
+export function hexBytes(text: string): Uint8Array { return Buffer.from(text.slice(2), 'hex'); }
+
+/** `1010` → little-endian bytes without leading zeros, as a java.util.BitSet gives them. */
+export function bitBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(text.length / 8));
+  for (let i = 0; i < text.length; i++) {
+    const position = text.length - 1 - i;
+    if (text[i] === '1') bytes[position >> 3] = (bytes[position >> 3] ?? 0) | (1 << (position & 7));
+  }
+  let size = bytes.length;
+  while (size > 0 && bytes[size - 1] === 0) size--;
+  return bytes.subarray(0, size);
+}
+
+/** `$1,234.56`, `-$1.00`, `($1.00)` under lc_monetary C → unscaled at `digits`. */
+export function moneyUnscaled(text: string, digits: number): bigint {
+  const negative = text.includes('-') || text.startsWith('(');
+  const parsed = parseDecimal(text.replace(/[^0-9.]/g, '')) ?? { unscaled: 0n, scale: 0 };
+  const unscaled = halfEven(parsed.unscaled, parsed.scale, digits);
+  return negative ? -unscaled : unscaled;
+}
+
+function halfEven(unscaled: bigint, from: number, to: number): bigint {
+  if (to >= from) return rescale(unscaled, from, to);
+  const divisor = 10n ** BigInt(from - to);
+  const quotient = unscaled / divisor;
+  return (unscaled % divisor) * 2n >= divisor ? quotient + 1n : quotient;
+}
+
+/** Well-known binary of a point, little-endian. */
+export function pointWkb(x: number, y: number): Uint8Array {
+  const wkb = Buffer.alloc(21);
+  wkb.writeUInt8(1, 0);
+  wkb.writeUInt32LE(1, 1);
+  wkb.writeDoubleLE(x, 5);
+  wkb.writeDoubleLE(y, 13);
+  return wkb;
+}
+
+/** `"a"=>"1", "b"=>NULL` → pairs in the server's order. */
+export function hstorePairs(text: string): (readonly [string, string | null])[] {
+  const unescape = (quoted: string): string => quoted.replace(/\\(.)/gs, '$1');
+  return [...text.matchAll(/"((?:[^"\\]|\\.)*)"=>(?:"((?:[^"\\]|\\.)*)"|NULL)/gs)].map(([, key = '', value]) => [unescape(key), value === undefined ? null : unescape(value)] as const);
+}
+
