@@ -1,0 +1,165 @@
+/**
+ * Row changes → records: composed once per table schema. `decode` is the general way, through values; `writeKey` and
+ * `writeValue` go from the server's bytes to JSON bytes and must give the same text.
+ */
+import { schemaPrefix, valueJson } from '../../../envelopes/json.ts';
+import { STRING } from '../../../envelopes/logical/schemas.ts';
+import type { Header } from '../../../envelopes/record.ts';
+import type { Struct, StructSchema, Value } from '../../../envelopes/schema.ts';
+import type { ByteWriter } from '../../../runtime/api/byte-writer.ts';
+import type { EncodedHeader, SourceRecord } from '../../../runtime/api/plugin.ts';
+import { ABSENT, type Change, type RecordKind, type RowImage, type TableEncoder, UNCHANGED_TOAST } from './change.ts';
+import { zeroOf } from './default-value.ts';
+import type { EncodingOptions } from './encoding-options.ts';
+import type { TableColumn, TableSchema } from './schema.ts';
+import { sourceStruct, sourceWriter } from './source-info.ts';
+
+const CHANGE: readonly RecordKind[] = ['change'];
+const DELETE: readonly RecordKind[] = ['change', 'tombstone'];
+const KEY_CHANGE: readonly RecordKind[] = ['key-delete', 'key-tombstone', 'key-create'];
+const KEY_CHANGE_BARE: readonly RecordKind[] = ['key-delete', 'key-create'];
+
+const NULL = Buffer.from('null'), CLOSE = Buffer.from('}');
+
+/** Text of a column in an image, or null for NULL, absent and unchanged values. */
+function textOf(image: RowImage, position: number): string | null {
+  const start = image.start[position] ?? ABSENT;
+  return start < 0 ? null : image.buffer.toString('utf8', start, image.end[position]);
+}
+
+/** Value as it goes into a record: a missing one of a required column is its type's zero. */
+function columnValue(image: RowImage, position: number, column: TableColumn): Value {
+  const { codec, schema } = column;
+  if (codec === undefined) return null;
+  if (image.start[position] === UNCHANGED_TOAST) return codec.placeholder ?? (schema.optional ? null : zeroOf(schema));
+  const text = textOf(image, position);
+  const value = text === null ? null : codec.decode(text);
+  return value === null && !schema.optional && schema.default === undefined ? zeroOf(schema) : value;
+}
+
+function rowStruct(table: TableSchema, image: RowImage): Struct {
+  const values: Value[] = [];
+  table.columns.forEach((column, position) => { if (column.codec !== undefined) values.push(columnValue(image, position, column)); });
+  return { schema: table.rowSchema, values };
+}
+
+function keyStruct(table: TableSchema, schema: StructSchema, image: RowImage): Struct {
+  return { schema, values: table.keyPositions.map(position => { const column = table.columns[position]; return column === undefined ? null : columnValue(image, position, column); }) };
+}
+
+/** True when an update's old image carries a key that differs from the new one. */
+function keyChanged(table: TableSchema, { op, before, after }: Change): boolean {
+  if (op !== 'u' || before === undefined || after === undefined) return false;
+  return table.keyPositions.some(position => {
+    const from = before.start[position] ?? ABSENT, to = after.start[position] ?? ABSENT;
+    if (from === ABSENT) return true;
+    if (from < 0 || to < 0) return from !== to;
+    return before.buffer.compare(after.buffer, to, after.end[position], from, before.end[position]) !== 0;
+  });
+}
+
+export function compileTable(table: TableSchema, options: EncodingOptions): TableEncoder & { headers(change: Change, kind: RecordKind): readonly EncodedHeader[] } {
+  const { keySchema } = table;
+  const deleteKinds = options.tombstones && keySchema !== null ? DELETE : CHANGE;
+  const keyKinds = options.tombstones ? KEY_CHANGE : KEY_CHANGE_BARE;
+  const context = contextHeaders(options);
+  const writeRow = rowWriter(table.columns.map((column, position) => ({ column, position })).filter(({ column }) => column.codec !== undefined));
+  const writeKeyRow = rowWriter(table.keyPositions.flatMap(position => { const column = table.columns[position]; return column === undefined ? [] : [{ column, position }]; }));
+  const sourceText = sourceWriter(options, table.schema, table.table);
+
+  const keyImage = (change: Change, kind: RecordKind): RowImage | undefined =>
+    (kind === 'key-delete' || kind === 'key-tombstone' || change.op === 'd' ? change.before : change.after) ?? change.before;
+  const headers = (change: Change, kind: RecordKind): readonly EncodedHeader[] => {
+    if (keySchema === null || !kind.startsWith('key-')) return context;
+    const other = kind === 'key-create' ? change.before : change.after;
+    if (other === undefined) return context;
+    return [{ name: kind === 'key-create' ? '__debezium.oldkey' : '__debezium.newkey', value: Buffer.from(valueJson(keySchema, keyStruct(table, keySchema, other))) }, ...context];
+  };
+  return {
+    headers,
+    kinds: change => (change.op === 'd' ? deleteKinds : keySchema !== null && keyChanged(table, change) ? keyKinds : CHANGE),
+    decode: (change, kind) => decode(table, options, change, kind, keyImage(change, kind), headers(change, kind)),
+    writeKey: (change, kind, schemas, out) => {
+      const image = keyImage(change, kind);
+      if (keySchema === null || image === undefined || change.op === 't') return false;
+      if (schemas) out.write(schemaPrefix(keySchema));
+      writeKeyRow(image, out);
+      if (schemas) out.write(CLOSE);
+      return true;
+    },
+    writeValue: (change, kind, schemas, out) => {
+      if (kind === 'tombstone' || kind === 'key-tombstone') return false;
+      if (schemas) out.write(schemaPrefix(table.envelope));
+      const { op, before, after } = shape(change, kind);
+      out.write(BEFORE);
+      if (before === undefined) out.write(NULL); else writeRow(before, out);
+      out.write(AFTER);
+      if (after === undefined) out.write(NULL); else writeRow(after, out);
+      const { transaction, processedNs } = change;
+      const nanos = processedNs.toString();
+      const block = transaction === undefined ? 'null' : `{"id":"${transaction.id}","total_order":${transaction.totalOrder},"data_collection_order":${transaction.dataCollectionOrder}}`;
+      out.writeText(`,"source":${sourceText(change.source)},"transaction":${block},"op":"${op}","ts_ms":${nanos.slice(0, -6)},"ts_us":${nanos.slice(0, -3)},"ts_ns":${nanos}}`);
+      if (schemas) out.write(CLOSE);
+      return true;
+    },
+  };
+}
+
+const BEFORE = Buffer.from('{"before":'), AFTER = Buffer.from(',"after":');
+
+/** What the record of this kind shows of a change. */
+function shape(change: Change, kind: RecordKind): { op: string; before: RowImage | undefined; after: RowImage | undefined } {
+  if (kind === 'key-delete') return { op: 'd', before: change.before, after: undefined };
+  if (kind === 'key-create') return { op: 'c', before: undefined, after: change.after };
+  return { op: change.op, before: change.before, after: change.op === 'd' ? undefined : change.after };
+}
+
+function decode(table: TableSchema, options: EncodingOptions, change: Change, kind: RecordKind, keyImage: RowImage | undefined, headers: readonly EncodedHeader[]): SourceRecord {
+  const { keySchema, envelope, topic } = table;
+  const key = keySchema === null || keyImage === undefined || change.op === 't' ? { schema: null, value: null } : { schema: keySchema, value: keyStruct(table, keySchema, keyImage) };
+  const base = { topic, partition: null, key, timestamp: null, headers: headers.map(({ name, value }): Header => ({ name, schema: STRING, value: value === null ? null : Buffer.from(value).toString('utf8') })) };
+  if (kind === 'tombstone' || kind === 'key-tombstone') return { ...base, value: { schema: null, value: null } };
+  const { op, before, after } = shape(change, kind);
+  const { transaction, processedNs } = change;
+  const block = envelope.fields[3]?.schema as StructSchema;
+  const value: Struct = {
+    schema: envelope,
+    values: [
+      before === undefined ? null : rowStruct(table, before), after === undefined ? null : rowStruct(table, after),
+      sourceStruct(options, table.schema, table.table, change.source),
+      transaction === undefined ? null : { schema: block, values: [transaction.id, transaction.totalOrder, transaction.dataCollectionOrder] },
+      op, processedNs / 1_000_000n, processedNs / 1000n, processedNs,
+    ],
+  };
+  return { ...base, value: { schema: envelope, value } };
+}
+
+/** `__debezium.context.*` of every data record. */
+function contextHeaders(options: EncodingOptions): readonly EncodedHeader[] {
+  if (!options.contextHeaders) return [];
+  const text = (name: string, value: string): EncodedHeader => ({ name: `__debezium.context.${name}`, value: Buffer.from(value) });
+  return [text('connectorLogicalName', options.topicPrefix), text('taskId', options.taskId), text('connectorName', 'postgresql'), text('runId', options.runId)];
+}
+
+function rowWriter(columns: readonly { readonly column: TableColumn; readonly position: number }[]): (image: RowImage, out: ByteWriter) => void {
+  const writers = columns.map(({ column, position }, i) => {
+    const { codec, schema } = column;
+    const missing = schema.default !== undefined ? schema.default : schema.optional ? null : zeroOf(schema);
+    const toast = codec?.placeholder ?? (schema.optional ? null : zeroOf(schema));
+    return {
+      position, write: codec?.writeJson, prefix: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(column.name)}:`),
+      missing: Buffer.from(valueJson({ ...schema, optional: true }, missing)), toast: Buffer.from(valueJson({ ...schema, optional: true }, toast)),
+    };
+  });
+  return (image, out) => {
+    const { buffer, start, end } = image;
+    for (const { position, prefix, write, missing, toast } of writers) {
+      out.write(prefix);
+      const at = start[position] as number;
+      if (at >= 0 && write !== undefined) write(buffer, at, end[position] as number, out);
+      else out.write(at === UNCHANGED_TOAST ? toast : missing);
+    }
+    out.write(CLOSE);
+  };
+}
+

@@ -1,0 +1,120 @@
+/** Catalogue → table schemas. A schema is one version of a table: an ALTER TABLE makes another. */
+import { envelopeSchema, topicName } from '../../../envelopes/change-event.ts';
+import { optional } from '../../../envelopes/logical/schemas.ts';
+import type { Field, Schema, StructSchema, Value } from '../../../envelopes/schema.ts';
+import { defaultValue } from './default-value.ts';
+import type { EncodingOptions } from './encoding-options.ts';
+import { sourceSchema } from './source-info.ts';
+import { type ColumnCodec, codecFor, type TypeInfo } from './values.ts';
+
+/** Runs one statement; rows of text values. */
+export type Query = (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
+
+/** A column as the catalogue has it. */
+export interface CatalogueColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly typmod: number;
+  readonly notNull: boolean;
+  readonly defaultExpression: string | null;
+  readonly generated: boolean;
+}
+export interface CatalogueTable {
+  readonly oid: number;
+  readonly schema: string;
+  readonly table: string;
+  readonly columns: readonly CatalogueColumn[];
+  /** Names of the primary key, else of the first unique index over required columns; empty = no key. */
+  readonly key: readonly string[];
+  readonly replicaIdentity: string;
+}
+
+/** One column of the wire; `codec` undefined = left out of the record. */
+export interface TableColumn { readonly name: string; readonly codec: ColumnCodec | undefined; readonly schema: Schema; readonly missing: Value }
+
+export interface TableSchema {
+  readonly schema: string;
+  readonly table: string;
+  readonly topic: string;
+  /** In wire order, the order of a RowImage. */
+  readonly columns: readonly TableColumn[];
+  /** Wire positions of the key columns, in key order. */
+  readonly keyPositions: readonly number[];
+  readonly keySchema: StructSchema | null;
+  readonly rowSchema: StructSchema;
+  readonly envelope: StructSchema;
+}
+
+export async function loadTypes(query: Query): Promise<ReadonlyMap<number, TypeInfo>> {
+  const rows = await query(`SELECT t.oid, t.typname, t.typtype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typbasetype, t.typtypmod,
+    (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)::text FROM pg_type t`);
+  const raw = new Map(rows.map(row => [Number(row[0]), row]));
+  const types = new Map<number, TypeInfo>();
+  const build = (oid: number): TypeInfo | undefined => {
+    const known = types.get(oid);
+    const row = raw.get(oid);
+    if (known !== undefined || row === undefined) return known;
+    const [, name, kind, element, base, typmod, labels] = row;
+    const baseType = Number(base) === 0 ? undefined : build(Number(base));
+    const type: TypeInfo = {
+      oid, name: name ?? '', kind: kind ?? 'b', element: Number(element) === 0 ? undefined : build(Number(element)),
+      allowed: labels === null || labels === undefined ? undefined : JSON.parse(labels) as string[],
+      base: baseType === undefined ? undefined : { type: baseType, typmod: Number(typmod) },
+    };
+    types.set(oid, type);
+    return type;
+  };
+  for (const oid of raw.keys()) build(oid);
+  return types;
+}
+
+/** Tables that satisfy `where` (over `n`, the schema, and `c`, the table), with columns and keys, in one statement. */
+export async function loadTables(query: Query, where: string): Promise<CatalogueTable[]> {
+  const rows = await query(`SELECT c.oid, n.nspname, c.relname, c.relreplident,
+    (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '') ORDER BY a.attnum)
+       FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
+    (SELECT json_agg(a.attname ORDER BY k.ord) FROM (
+        SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          AND (i.indisprimary OR NOT EXISTS (SELECT 1 FROM pg_attribute x WHERE x.attrelid = c.oid AND x.attnum = ANY (i.indkey) AND NOT x.attnotnull))
+        ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1) i
+      CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.ord <= i.indnkeyatts)::text
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${where} ORDER BY n.nspname, c.relname`);
+  return rows.map(([oid, schema, table, replicaIdentity, columns, key]) => ({
+    oid: Number(oid), schema: schema ?? '', table: table ?? '', replicaIdentity: replicaIdentity ?? 'd',
+    columns: (JSON.parse(columns ?? '[]') as [string, number, number, boolean, string | null, boolean][]).map(([name, typeOid, typmod, notNull, defaultExpression, generated]) => ({ name, typeOid, typmod, notNull, defaultExpression, generated })),
+    key: key === null || key === undefined ? [] : JSON.parse(key) as string[],
+  }));
+}
+
+/** A column as the wire announces it. */
+export interface WireColumn { readonly name: string; readonly typeOid: number; readonly typmod: number; readonly isKey: boolean }
+
+/** Wire columns (their order, names and types rule) with the catalogue's knowledge of optionality, defaults and keys. */
+export function tableSchema(wire: readonly WireColumn[], catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions): TableSchema {
+  const { schema, table } = catalogue;
+  const topic = topicName(options.topicPrefix, schema, table);
+  const columns = wire.map(column => tableColumn(column, catalogue, types, options));
+  const keyNames = catalogue.key.length > 0 ? catalogue.key : [];
+  const keyPositions = keyNames.map(name => wire.findIndex(column => column.name === name)).filter(position => position >= 0 && columns[position]?.codec !== undefined);
+  const fields = (positions: readonly number[]): Field[] => positions.flatMap(position => {
+    const column = columns[position];
+    return column?.codec === undefined ? [] : [{ name: column.name, schema: column.schema }];
+  });
+  const rowSchema: StructSchema = { type: 'struct', fields: fields(wire.map((_, position) => position)), optional: false, name: `${topic}.Value` };
+  return {
+    schema, table, topic, columns, keyPositions, rowSchema,
+    keySchema: keyPositions.length === 0 ? null : { type: 'struct', fields: fields(keyPositions), optional: false, name: `${topic}.Key` },
+    envelope: envelopeSchema(`${topic}.Envelope`, rowSchema, sourceSchema),
+  };
+}
+
+function tableColumn(wire: WireColumn, catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions): TableColumn {
+  const type = types.get(wire.typeOid);
+  const codec = type === undefined ? undefined : codecFor(type, wire.typmod, options);
+  if (type === undefined || codec === undefined) return { name: wire.name, codec: undefined, schema: optional({ type: 'string', optional: true }), missing: null };
+  const known = catalogue.columns.find(column => column.name === wire.name);
+  const isOptional = !(known?.notNull ?? wire.isKey) && !catalogue.key.includes(wire.name);
+  const fallback = defaultValue(known === undefined || known.generated ? null : known.defaultExpression, type, codec);
+  const schema: Schema = { ...codec.schema, optional: isOptional, ...(fallback !== undefined && { default: fallback }) };
+  return { name: wire.name, codec, schema, missing: null };
+}
