@@ -2,7 +2,7 @@
  * One decoded replication or snapshot row, still in the server's text bytes: the seam between those who read the
  * database (wire/, stream.ts, snapshot.ts) and those who say what it means (values.ts, schema.ts, encoder.ts).
  */
-import type { SourceRecord } from '../../../runtime/api/plugin.ts';
+import type { EncodedHeader, SourceRecord } from '../../../runtime/api/plugin.ts';
 import type { ByteWriter } from '../../../runtime/api/byte-writer.ts';
 import type { TableSchema } from './schema.ts';
 
@@ -16,8 +16,8 @@ export const ABSENT = -3;
 /** Column values as slices of one received buffer, text format, in the table's column order. */
 export interface RowImage {
   readonly buffer: Buffer;
-  readonly start: Int32Array;
-  readonly end: Int32Array;
+  readonly start: readonly number[];
+  readonly end: readonly number[];
 }
 
 export type Operation = 'c' | 'u' | 'd' | 'r' | 't';
@@ -65,4 +65,6 @@ export interface TableEncoder {
   decode(change: Change, kind: RecordKind): SourceRecord;
   writeKey(change: Change, kind: RecordKind, schemas: boolean, out: ByteWriter): boolean;
   writeValue(change: Change, kind: RecordKind, schemas: boolean, out: ByteWriter): boolean;
+  /** The same array for the same headers. */
+  headers(change: Change, kind: RecordKind): readonly EncodedHeader[];
 }

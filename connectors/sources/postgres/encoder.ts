@@ -58,7 +58,7 @@ function keyChanged(table: TableSchema, { op, before, after }: Change): boolean 
   });
 }
 
-export function compileTable(table: TableSchema, options: EncodingOptions): TableEncoder & { headers(change: Change, kind: RecordKind): readonly EncodedHeader[] } {
+export function compileTable(table: TableSchema, options: EncodingOptions): TableEncoder {
   const { keySchema } = table;
   const deleteKinds = options.tombstones && keySchema !== null ? DELETE : CHANGE;
   const keyKinds = options.tombstones ? KEY_CHANGE : KEY_CHANGE_BARE;

@@ -1,0 +1,48 @@
+/**
+ * The source offset, in Debezium's keys (Debezium reference for PostgreSQL, offsets):
+ * while streaming `lsn_proc lsn_commit lsn txId ts_usec messageType`, during a snapshot `lsn txId ts_usec snapshot
+ * last_snapshot_record snapshot_completed`. `lsn_events_processed` counts the further events of `lsn` that were taken,
+ * and is there only when that is not zero, since several events may share one LSN.
+ */
+import type { SourceOffset } from '../../../runtime/api/plugin.ts';
+
+export interface StreamPosition {
+  /** End of the last transaction that was taken whole: where the server is asked to go on. */
+  readonly commitLsn: bigint;
+  /** LSN of the last event taken; equal to `commitLsn` between transactions. */
+  readonly lsn: bigint;
+  /** Further events taken at `lsn`. */
+  readonly further: number;
+  readonly txId: bigint | null;
+  readonly timeUs: bigint;
+  readonly messageType: string;
+}
+
+export function streamOffset(position: StreamPosition): SourceOffset {
+  return {
+    lsn_proc: position.lsn, messageType: position.messageType, lsn_commit: position.commitLsn, lsn: position.lsn,
+    ...(position.txId !== null && { txId: position.txId }), ts_usec: position.timeUs, ...(position.further > 0 && { lsn_events_processed: position.further }),
+  };
+}
+
+export function snapshotOffset(state: { readonly lsn: bigint; readonly txId: bigint; readonly timeUs: bigint; readonly completed: boolean }): SourceOffset {
+  return { last_snapshot_record: state.completed, lsn: state.lsn, txId: state.txId, ts_usec: state.timeUs, snapshot: 'INITIAL', snapshot_completed: state.completed };
+}
+
+function big(value: unknown): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+  return typeof value === 'string' && /^\d+$/.test(value) ? BigInt(value) : undefined;
+}
+
+/** What a stored offset says: where to stream from, or that the snapshot has to be (or go on being) made. */
+export function resumeFrom(offset: SourceOffset | undefined): StreamPosition | 'snapshot' {
+  const lsn = big(offset?.['lsn']);
+  if (offset === undefined || lsn === undefined) return 'snapshot';
+  const inSnapshot = offset['snapshot'] !== undefined && offset['snapshot'] !== null && offset['snapshot'] !== false;
+  if (inSnapshot && offset['snapshot_completed'] !== true && offset['last_snapshot_record'] !== true) return 'snapshot';
+  return {
+    commitLsn: big(offset['lsn_commit']) ?? lsn, lsn: big(offset['lsn_proc']) ?? lsn, further: Number(offset['lsn_events_processed'] ?? 0),
+    txId: inSnapshot ? null : big(offset['txId']) ?? null, timeUs: big(offset['ts_usec']) ?? 0n, messageType: String(offset['messageType'] ?? ''),
+  };
+}
