@@ -11,8 +11,6 @@ export interface Option<T> {
   readonly type: OptionType;
   /** Text → value; throws `Error` with Connect's own wording of what is wrong (without the key). */
   readonly parse: (text: string) => T;
-  /** Further rule on the parsed value: a message, or undefined when it is fine. */
-  readonly check: ((value: NonNullable<T>) => string | undefined) | undefined;
   readonly required: boolean;
   readonly fallback: T | undefined;
   /** Default as `/validate` shows it; null when there is none. */
@@ -81,11 +79,21 @@ type ValueOf<T, S> = S extends RequiredSpec<T> | DefaultedSpec<T> ? T : T | unde
 function option<T, S extends Spec<T>>(type: OptionType, parse: (text: string) => T, spec: S, choices?: readonly string[]): Option<ValueOf<T, S>> {
   const fallback = 'default' in spec ? (spec as DefaultedSpec<T>).default : undefined;
   return {
-    type, parse, check: spec.check, required: 'required' in spec, fallback,
+    type, parse: checked(parse, spec.check), required: 'required' in spec, fallback,
     defaultText: fallback === undefined ? null : Array.isArray(fallback) ? fallback.join(',') : String(fallback),
     doc: spec.doc, group: spec.group, importance: spec.importance ?? 'MEDIUM', displayName: spec.displayName, width: spec.width ?? 'NONE',
     choices, aliases: spec.aliases ?? [], dependents: spec.dependents ?? [], hidden: spec.hidden ?? false,
   } as unknown as Option<ValueOf<T, S>>;
+}
+
+function checked<T>(parse: (text: string) => T, check: ((value: T) => string | undefined) | undefined): (text: string) => T {
+  if (check === undefined) return parse;
+  return text => {
+    const value = parse(text);
+    const problem = check(value);
+    if (problem !== undefined) throw new Error(problem);
+    return value;
+  };
 }
 
 const INT_MAX = 2_147_483_647;

@@ -1,0 +1,12 @@
+import { definePlugin } from '../../../runtime/api/plugin.ts';
+import { postgresConfig } from './config.ts';
+import { DEBEZIUM_VERSION } from './source-info.ts';
+import { openTask } from './task.ts';
+
+/** The PostgreSQL source. */
+export const postgresSource = definePlugin.source({
+  names: ['io.debezium.connector.postgresql.PostgresConnector', 'postgres'],
+  version: DEBEZIUM_VERSION,
+  config: postgresConfig,
+  open: (config, context) => openTask(config, context),
+});

@@ -1,0 +1,56 @@
+/** Publication and slot: found or made, as Debezium does it, the publication first. */
+import { FatalError } from '../../../runtime/api/errors.ts';
+import type { Logger } from '../../../runtime/api/logger.ts';
+import type { PostgresConfig } from './config.ts';
+import { parseLsn } from './lsn.ts';
+import type { CatalogueTable, Query } from './schema.ts';
+
+export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const qualified = ({ schema, table }: CatalogueTable): string => `${identifier(schema)}.${identifier(table)}`;
+
+/** Makes or mends the publication. Throws FatalError POSTGRES_PUBLICATION when it is missing and may not be made. */
+export async function ensurePublication(query: Query, config: PostgresConfig, tables: readonly CatalogueTable[], logger: Logger): Promise<void> {
+  const name = config['publication.name'];
+  const mode = config['publication.autocreate.mode'];
+  const [found] = await query(`SELECT puballtables FROM pg_publication WHERE pubname = ${literal(name)}`);
+  const root = config['publish.via.partition.root'] ? ' WITH (publish_via_partition_root = true)' : '';
+  const listed = tables.map(qualified).join(', ');
+  if (found !== undefined) {
+    if (mode !== 'filtered') return;
+    if (found[0] === 't') throw new FatalError(`Publication '${name}' covers all tables and cannot be narrowed`, { code: 'POSTGRES_PUBLICATION', hint: `DROP PUBLICATION ${identifier(name)}; or set publication.autocreate.mode=all_tables.` });
+    const present = await query(`SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = ${literal(name)}`);
+    const same = new Set(present.map(([schema, table]) => `${schema}.${table}`));
+    if (tables.length > 0 && (same.size !== tables.length || tables.some(({ schema, table }) => !same.has(`${schema}.${table}`)))) await query(`ALTER PUBLICATION ${identifier(name)} SET TABLE ${listed}`);
+    return;
+  }
+  if (mode === 'disabled') throw new FatalError(`There is no publication '${name}' and publication.autocreate.mode is disabled`, { code: 'POSTGRES_PUBLICATION', hint: `CREATE PUBLICATION ${identifier(name)} FOR ALL TABLES;` });
+  if (mode === 'filtered' && tables.length === 0) throw new FatalError('No table fits the filters, so no publication can be made', { code: 'POSTGRES_NO_TABLES', hint: 'Check table.include.list and schema.include.list.' });
+  const scope = mode === 'all_tables' ? ' FOR ALL TABLES' : mode === 'filtered' ? ` FOR TABLE ${listed}` : '';
+  await query(`CREATE PUBLICATION ${identifier(name)}${scope}${root}`);
+  logger.info({ publication: name, mode }, 'publication made');
+}
+
+export interface SlotState { readonly confirmedLsn: bigint; readonly active: boolean }
+
+/** Undefined: there is no such slot. Throws FatalError when it cannot serve us. */
+export async function findSlot(query: Query, config: PostgresConfig): Promise<SlotState | undefined> {
+  const name = config['slot.name'];
+  const [row] = await query(`SELECT plugin, database, confirmed_flush_lsn, active, wal_status FROM (SELECT plugin, database, confirmed_flush_lsn::text, active, coalesce(to_jsonb(s)->>'wal_status', '') AS wal_status FROM pg_replication_slots s WHERE slot_name = ${literal(name)}) x`);
+  if (row === undefined) return undefined;
+  const [plugin, database, confirmed, active, walStatus] = row;
+  const drop = `SELECT pg_drop_replication_slot(${literal(name)});`;
+  if (plugin !== 'pgoutput') throw new FatalError(`Replication slot '${name}' was made for ${plugin === null || plugin === undefined ? 'physical replication' : `the plugin ${plugin}`}`, { code: 'POSTGRES_SLOT_PLUGIN', hint: `Choose another slot.name, or drop it: ${drop}` });
+  if (database !== config['database.dbname']) throw new FatalError(`Replication slot '${name}' belongs to database '${database}'`, { code: 'POSTGRES_SLOT_DATABASE', hint: 'Choose another slot.name.' });
+  if (walStatus === 'lost') throw new FatalError(`The server has removed WAL that replication slot '${name}' still needed`, { code: 'POSTGRES_SLOT_LOST', hint: `Changes are lost since ${confirmed}. Drop the slot (${drop}), reset the connector's offsets and let it take a new snapshot; raise max_slot_wal_keep_size.` });
+  return { confirmedLsn: parseLsn(confirmed ?? '0/0'), active: active === 't' };
+}
+
+export interface MadeSlot { readonly consistentLsn: bigint; readonly snapshot: string }
+
+/** Makes a slot on a replication connection and exports the snapshot of its consistent point. */
+export async function createSlot(replicationQuery: Query, name: string, temporary: boolean, failover = false): Promise<MadeSlot> {
+  const options = failover ? "(SNAPSHOT 'export', FAILOVER)" : 'EXPORT_SNAPSHOT';
+  const [row] = await replicationQuery(`CREATE_REPLICATION_SLOT ${identifier(name)}${temporary ? ' TEMPORARY' : ''} LOGICAL pgoutput ${options}`);
+  return { consistentLsn: parseLsn(row?.[1] ?? '0/0'), snapshot: row?.[2] ?? '' };
+}

@@ -1,0 +1,209 @@
+/**
+ * The endless part: the replication stream from a slot, transaction by transaction.
+ *
+ * Resuming: the server sends again every transaction that ends behind `commitLsn`. Of the one transaction that we had
+ * taken in part (same id), events up to `lsn` and its further count are passed over; every other event is new,
+ * whatever its LSN, since transactions that overlap commit in another order than they write.
+ */
+import type { Client } from 'pg';
+import { RetriableError } from '../../../runtime/api/errors.ts';
+import type { SourceOffset, SourcePartition } from '../../../runtime/api/plugin.ts';
+import { ChangeBatch } from './batch.ts';
+import type { CapturedTable, CapturedTables } from './captured-tables.ts';
+import type { Change, EventSource, Operation, RowImage } from './change.ts';
+import type { PostgresConfig } from './config.ts';
+import { mapped } from './connection.ts';
+import type { EncodingOptions } from './encoding-options.ts';
+import { messageRecord } from './logical-message.ts';
+import { formatLsn } from './lsn.ts';
+import { nowNs } from './now.ts';
+import { type StreamPosition, streamOffset } from './offset.ts';
+import { identifier, literal } from './replication.ts';
+import { CopyStream, serverError } from './wire/copy-stream.ts';
+import { decodeMessage, type Message, POSTGRES_EPOCH_US } from './wire/pgoutput.ts';
+
+type Relation = Extract<Message, { kind: 'relation' }>;
+interface Transaction { readonly xid: bigint; readonly commitUs: bigint; origin: { readonly name: string; readonly lsn: bigint } | null; readonly resume: { lsn: bigint; further: number } | undefined }
+
+export class ReplicationStream {
+  private readonly stream: CopyStream;
+  private readonly config: PostgresConfig;
+  private readonly options: EncodingOptions;
+  private readonly tables: CapturedTables;
+  private readonly partition: SourcePartition;
+  private readonly relations = new Map<number, CapturedTable | null>();
+  private readonly skipped: ReadonlySet<string>;
+  private readonly wantsMessage: (prefix: string) => boolean;
+  private transaction: Transaction | undefined;
+  private resume: StreamPosition | undefined;
+  private commitLsn: bigint;
+  private lastCommitLsn: bigint | null = null;
+  private position: StreamPosition;
+  private confirmed: bigint;
+  /** End of the newest WAL that the server has reported with nothing for us in it. */
+  private idleLsn = 0n;
+  /** A record was handed out that no durable offset covers yet. */
+  private unsettled = false;
+  private lastStatus = 0;
+
+  constructor(parts: { client: Client; config: PostgresConfig; options: EncodingOptions; tables: CapturedTables; partition: SourcePartition; from: StreamPosition; wantsMessage: (prefix: string) => boolean }) {
+    this.stream = new CopyStream(parts.client);
+    this.config = parts.config; this.options = parts.options; this.tables = parts.tables; this.partition = parts.partition;
+    this.position = parts.from; this.commitLsn = parts.from.commitLsn; this.confirmed = parts.from.commitLsn;
+    this.resume = parts.from.txId !== null && parts.from.lsn > parts.from.commitLsn ? parts.from : undefined;
+    this.skipped = new Set(this.config['skipped.operations'].map(name => name.trim().toLowerCase()));
+    this.wantsMessage = parts.wantsMessage;
+  }
+
+  start(): void {
+    const messages = " , messages 'true'";
+    this.stream.query(`START_REPLICATION SLOT ${identifier(this.config['slot.name'])} LOGICAL ${formatLsn(this.commitLsn)} (proto_version '1', publication_names ${literal(identifier(this.config['publication.name']))}${this.messages ? messages : ''})`);
+  }
+  /** False for servers below 14, which do not know the option. */
+  messages = true;
+
+  async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+    const statusMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], 10_000));
+    try {
+      while (!signal.aborted) {
+        const buffer = await this.stream.next(statusMs, signal);
+        if (performance.now() - this.lastStatus > statusMs) this.sendStatus();
+        if (buffer === undefined) continue;
+        const batch = new ChangeBatch();
+        const before = this.position;
+        await this.read(buffer, batch);
+        batch.bytes = buffer.length;
+        batch.more = this.stream.more;
+        if (batch.length === 0 && this.position === before) continue;
+        batch.offset = { partition: this.partition, offset: streamOffset(this.position) };
+        if (batch.length > 0) this.unsettled = true;
+        yield batch;
+      }
+    } catch (error) { throw mapped(error, this.config); }
+  }
+
+  /** The offset is durable: its whole transactions may be forgotten by the server. */
+  committed(offset: SourceOffset): void {
+    const commit = offset['lsn_commit'];
+    if (offset['lsn'] === this.position.lsn && commit === this.position.commitLsn) this.unsettled = false;
+    if (typeof commit === 'bigint' && commit > this.confirmed) { this.confirmed = commit; this.sendStatus(); }
+  }
+
+  private async read(buffer: Buffer, batch: ChangeBatch): Promise<void> {
+    const processedNs = nowNs();
+    for (let at = 0; at < buffer.length;) {
+      const end = at + 1 + buffer.readInt32BE(at + 1);
+      const type = buffer[at];
+      if (type === 0x64) {
+        if (buffer[at + 5] === 0x77) { const waiting = this.message(buffer, at + 30, end, buffer.readBigUInt64BE(at + 6), batch, processedNs); if (waiting !== undefined) await waiting; }
+        else if (buffer[at + 5] === 0x6b) this.keepAlive(buffer.readBigUInt64BE(at + 6), buffer[at + 22] === 1);
+      } else if (type === 0x45) {
+        const failure = serverError(buffer, at + 5, end);
+        throw Object.assign(new Error(failure.message), { code: failure.code });
+      } else if (type === 0x63 || type === 0x43 || type === 0x5a) {
+        throw new RetriableError('The server ended the replication stream', { code: 'POSTGRES_STREAM_ENDED', hint: 'The task connects again by itself.' });
+      }
+      at = end;
+    }
+  }
+
+  /** A promise only where the catalogue has to be asked. */
+  private message(buffer: Buffer, start: number, end: number, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<void> | undefined {
+    const message = decodeMessage(buffer, start, end);
+    switch (message?.kind) {
+      case 'begin': this.begin(message); return undefined;
+      case 'commit': this.commit(message.endLsn, message.commitUs); return undefined;
+      case 'relation': return this.relation(message);
+      case 'insert': this.row('c', message.relation, undefined, message.after, lsn, batch, processedNs); return undefined;
+      case 'update': this.row('u', message.relation, message.before, message.after, lsn, batch, processedNs); return undefined;
+      case 'delete': this.row('d', message.relation, message.before, undefined, lsn, batch, processedNs); return undefined;
+      case 'truncate': for (const relation of message.relations) this.row('t', relation, undefined, undefined, lsn, batch, processedNs); return undefined;
+      case 'message': this.logical(message, batch, processedNs); return undefined;
+      case 'origin': if (this.transaction !== undefined) this.transaction.origin = { name: message.name, lsn: message.lsn }; return undefined;
+      default: return undefined;
+    }
+  }
+
+  private begin({ xid, commitUs }: Extract<Message, { kind: 'begin' }>): void {
+    const { resume } = this;
+    const mine = resume !== undefined && resume.txId !== null && (resume.txId & 0xffff_ffffn) === BigInt(xid);
+    this.transaction = { xid: BigInt(xid), commitUs, origin: null, resume: mine ? { lsn: resume.lsn, further: resume.further } : undefined };
+    if (resume !== undefined) this.resume = undefined;
+  }
+
+  private commit(endLsn: bigint, commitUs: bigint): void {
+    const txId = this.transaction?.xid ?? null;
+    this.commitLsn = endLsn;
+    this.lastCommitLsn = endLsn;
+    this.transaction = undefined;
+    this.position = { commitLsn: endLsn, lsn: endLsn, further: 0, txId, timeUs: commitUs, messageType: 'COMMIT' };
+  }
+
+  private async relation(message: Relation): Promise<void> {
+    if (!this.tables.captures(message.schema, message.table)) { this.relations.set(message.oid, null); return; }
+    const catalogue = await this.tables.find(message.oid, message.schema, message.table);
+    this.relations.set(message.oid, await this.tables.describe(catalogue, message.columns));
+  }
+
+  /** True when the event at `lsn` was taken before the restart. */
+  private taken(lsn: bigint): boolean {
+    const resume = this.transaction?.resume;
+    if (resume === undefined || lsn > resume.lsn) return false;
+    if (lsn < resume.lsn) return true;
+    if (resume.further < 0) return false;
+    resume.further--;
+    return true;
+  }
+
+  private row(op: Operation, oid: number, before: RowImage | undefined, after: RowImage | undefined, lsn: bigint, batch: ChangeBatch, processedNs: bigint): void {
+    if (this.taken(lsn)) return;
+    const table = this.relations.get(oid);
+    const changed = this.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
+    if (table === undefined || table === null || this.skipped.has(op)) return;
+    const change: Change = { table: table.schema, op, before, after, source: this.source(lsn, changed), transaction: undefined, processedNs };
+    batch.add(change, table.encoder);
+  }
+
+  private advance(lsn: bigint, messageType: string): Transaction | undefined {
+    const { transaction, position } = this;
+    const further = position.lsn === lsn && position.txId === transaction?.xid ? position.further + 1 : 0;
+    this.position = { commitLsn: this.commitLsn, lsn, further, txId: transaction?.xid ?? null, timeUs: transaction?.commitUs ?? 0n, messageType };
+    return transaction;
+  }
+
+  private source(lsn: bigint, transaction: Transaction | undefined): EventSource {
+    return {
+      commitUs: transaction?.commitUs ?? nowNs() / 1000n, snapshot: 'false', txId: transaction?.xid ?? null, lsn, lastCommitLsn: this.lastCommitLsn, xmin: null,
+      origin: transaction?.origin?.name ?? null, originLsn: transaction?.origin?.lsn ?? null,
+    };
+  }
+
+  private logical(message: Extract<Message, { kind: 'message' }>, batch: ChangeBatch, processedNs: bigint): void {
+    const { lsn, prefix, content, transactional } = message;
+    if (transactional && this.taken(lsn)) return;
+    const transaction = transactional ? this.advance(lsn, 'MESSAGE') : undefined;
+    if (!this.wantsMessage(prefix)) return;
+    batch.addRecord(messageRecord(this.options, { prefix, content, source: this.source(lsn, transaction), processedNs }));
+  }
+
+  private keepAlive(walEnd: bigint, reply: boolean): void {
+    if (this.transaction === undefined) this.idleLsn = walEnd;
+    if (reply) this.sendStatus();
+  }
+
+  /** Standby status update: written, flushed, applied. Everything taken durable and no open transaction means that all WAL up to the keep-alive is done with. */
+  private sendStatus(): void {
+    this.lastStatus = performance.now();
+    const idle = !this.unsettled && this.transaction === undefined && this.confirmed === this.position.commitLsn && this.position.lsn === this.confirmed;
+    const flushed = idle && this.idleLsn > this.confirmed ? this.idleLsn : this.confirmed;
+    const status = Buffer.alloc(34);
+    status.write('r');
+    status.writeBigUInt64BE(flushed, 1);
+    status.writeBigUInt64BE(flushed, 9);
+    status.writeBigUInt64BE(flushed, 17);
+    status.writeBigInt64BE(nowNs() / 1000n - POSTGRES_EPOCH_US, 25);
+    this.stream.send(status);
+  }
+
+  close(): void { this.stream.destroy(); }
+}
