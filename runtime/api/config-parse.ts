@@ -1,0 +1,63 @@
+/** Properties → typed configuration, with all problems at once, in Connect's words (ConfigDef and ConfigValue). */
+import type { ConfigDef, ConfigOf, Option, ParseResult, Problem } from './config.ts';
+
+export type Properties = Readonly<Record<string, string>>;
+
+/** Keys that the worker itself reads from a connector's configuration. */
+const WORKER_KEYS = /^(name|connector\.class|tasks\.max(\.enforce)?|key\.converter(\..*)?|value\.converter(\..*)?|header\.converter(\..*)?|transforms(\..*)?|predicates(\..*)?|errors\..*|topics|topics\.regex|config\.action\.reload|exactly\.once\.support|transaction\.boundary(\..*)?|offsets\.storage\.topic|(producer|consumer|admin)\.override\..*|topic\.creation\..*)$/;
+
+/** Parses what `def` declares; never throws. */
+export function parseConfig<D extends ConfigDef>(def: D, properties: Properties): ParseResult<ConfigOf<D>> {
+  const problems: Problem[] = [];
+  const values: Record<string, unknown> = {};
+  const claimed = new Set<string>();
+  for (const [name, option] of Object.entries(def.options)) {
+    const key = [name, ...option.aliases].find(candidate => properties[candidate] !== undefined) ?? name;
+    claimed.add(key);
+    values[name] = read(name, option, properties[key], problems);
+  }
+  const extra: Record<string, string> = {};
+  const unknown: { option: string; nearest: string | undefined }[] = [];
+  for (const [key, text] of Object.entries(properties)) {
+    if (claimed.has(key)) continue;
+    if (def.families.some(family => family.test(key))) extra[key] = text;
+    else if (!WORKER_KEYS.test(key)) unknown.push({ option: key, nearest: nearest(key, Object.keys(def.options)) });
+  }
+  const config = values as ConfigOf<D>;
+  if (problems.length === 0) problems.push(...def.check(config));
+  return { config: problems.length === 0 ? config : undefined, problems, unknown, extra };
+}
+
+function read(name: string, option: Option<unknown>, text: string | undefined, problems: Problem[]): unknown {
+  if (text === undefined) {
+    if (option.required) problems.push({ option: name, message: `Missing required configuration "${name}" which has no default value.` });
+    return option.fallback;
+  }
+  try { return option.parse(text); } catch (error) {
+    const shown = option.type === 'PASSWORD' ? '[hidden]' : text;
+    problems.push({ option: name, message: `Invalid value ${shown} for configuration ${name}: ${(error as Error).message}` });
+    return undefined;
+  }
+}
+
+/** The declared name nearest to a misspelt one, when it is near enough to be meant. */
+export function nearest(key: string, names: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(key.length / 5)) + 1;
+  for (const name of names) {
+    const distance = editDistance(key, name, least);
+    if (distance < least) { least = distance; best = name; }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit;
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length] ?? limit;
+}

@@ -1,0 +1,162 @@
+/**
+ * Source task → log. Records are encoded into one batch body per topic partition; bodies and the source offset go to the
+ * log in one append, and while that is on its way the next bodies are filled. The task hears of an offset only when it
+ * is durable.
+ */
+import type { Converter, Transform } from '../api/converter.ts';
+import { DataError } from '../api/errors.ts';
+import type { Metrics } from '../api/metrics.ts';
+import type { EncodedHeader, JsonOptions, PartitionOffset, SourceBatch, SourceRecord, SourceTask } from '../api/plugin.ts';
+import type { Log, LogWriter, TopicAppend } from '../log/log.ts';
+import { BatchBuilder } from '../log/record-batch.ts';
+import { partitionFor } from './partitioner.ts';
+
+/** Size of a batch body at which it is closed, in bytes. */
+const BODY_BYTES = 900_000;
+/** Bytes over all topics at which an append starts although the source has more. */
+const APPEND_BYTES = 4 * 1024 * 1024;
+
+export interface SourcePipeline {
+  readonly connector: string;
+  readonly task: SourceTask;
+  readonly log: Log;
+  readonly keyConverter: Converter;
+  readonly valueConverter: Converter;
+  readonly headerConverter: { encode(value: unknown): Uint8Array | null };
+  readonly transforms: readonly Transform<SourceRecord>[];
+  readonly metrics: Metrics;
+}
+
+/** Runs until the source ends (after `signal`) or something fails; everything taken by then is in the log or will be read again. */
+export async function runSourcePipeline(pipeline: SourcePipeline, signal: AbortSignal): Promise<void> {
+  await using writer = await pipeline.log.writer(`source:${pipeline.connector}`);
+  const run = new Run(pipeline, writer, signal);
+  for await (const batch of pipeline.task.batches(signal)) await run.take(batch);
+  await run.finish();
+}
+
+class Run {
+  private readonly pipeline: SourcePipeline;
+  private readonly writer: LogWriter;
+  private readonly signal: AbortSignal;
+  private readonly fast: JsonOptions | undefined;
+  private bodies: Bodies;
+  private spare: Bodies;
+  private offset: PartitionOffset | undefined;
+  private inFlight: Promise<void> = Promise.resolve();
+
+  constructor(pipeline: SourcePipeline, writer: LogWriter, signal: AbortSignal) {
+    this.pipeline = pipeline; this.writer = writer; this.signal = signal;
+    this.bodies = new Bodies(pipeline.log);
+    this.spare = new Bodies(pipeline.log);
+    const key = pipeline.keyConverter.plainJson, value = pipeline.valueConverter.plainJson;
+    this.fast = key !== undefined && value !== undefined && pipeline.transforms.length === 0 ? { keySchemas: key.schemas, valueSchemas: value.schemas } : undefined;
+  }
+
+  async take(batch: SourceBatch): Promise<void> {
+    const json = this.fast === undefined ? undefined : batch.json?.(this.fast);
+    const now = Date.now();
+    for (let i = 0; i < batch.length; i++) {
+      if (json === undefined) await this.general(batch.decode(i), now);
+      else {
+        const topic = await this.bodies.topic(batch.topic(i));
+        topic.append(now, out => json.writeKey(i, out), out => json.writeValue(i, out), json.headers(i));
+      }
+    }
+    this.pipeline.metrics.add('source_records', batch.length);
+    if (batch.offset !== undefined) this.offset = batch.offset;
+    if (!batch.more || this.bodies.bytes >= APPEND_BYTES) await this.append();
+  }
+
+  private async general(record: SourceRecord, now: number): Promise<void> {
+    let current: SourceRecord | null = record;
+    for (const transform of this.pipeline.transforms) {
+      current = transform.apply(current);
+      if (current === null) return;
+    }
+    const { topic, timestamp, headers } = current;
+    const key = this.pipeline.keyConverter.encode(topic, current.key.schema, current.key.value);
+    const value = this.pipeline.valueConverter.encode(topic, current.value.schema, current.value.value);
+    const encoded = headers.map((header): EncodedHeader => ({ name: header.name, value: this.pipeline.headerConverter.encode(header.value) }));
+    const builder = await this.bodies.topic(topic);
+    const write = (bytes: Uint8Array | null) => (out: { write(bytes: Uint8Array): void }): boolean => { if (bytes !== null) out.write(bytes); return bytes !== null; };
+    builder.append(timestamp ?? now, write(key), write(value), encoded);
+  }
+
+  /** Starts the append of what is filled, after the one before it is durable. */
+  private async append(): Promise<void> {
+    await this.inFlight;
+    const { offset, bodies } = this;
+    const entries = bodies.take();
+    if (entries.length === 0 && offset === undefined) return;
+    this.offset = undefined;
+    this.bodies = this.spare;
+    this.spare = bodies;
+    const sent = this.send(entries, offset, bodies);
+    sent.catch(() => { /* met at the next await of inFlight */ });
+    this.inFlight = sent;
+  }
+
+  private async send(entries: readonly TopicAppend[], offset: PartitionOffset | undefined, bodies: Bodies): Promise<void> {
+    await this.writer.append(entries, offset === undefined ? undefined : { connector: this.pipeline.connector, offsets: [offset] }, this.signal);
+    bodies.reset();
+    if (offset !== undefined) await this.pipeline.task.committed(offset);
+  }
+
+  async finish(): Promise<void> {
+    await this.append();
+    await this.inFlight;
+  }
+}
+
+interface Appender { append: BatchBuilder['append'] }
+
+/** The bodies being filled, per topic partition. */
+class Bodies {
+  private readonly log: Log;
+  private readonly topics = new Map<string, TopicBodies>();
+  constructor(log: Log) { this.log = log; }
+
+  get bytes(): number { let sum = 0; for (const topic of this.topics.values()) sum += topic.bytes; return sum; }
+
+  topic(name: string): Appender | Promise<Appender> { return this.topics.get(name) ?? this.open(name); }
+
+  private async open(name: string): Promise<Appender> {
+    const { partitions } = await this.log.createTopic(name);
+    const bodies = new TopicBodies(name, partitions);
+    this.topics.set(name, bodies);
+    return bodies;
+  }
+
+  take(): TopicAppend[] { return [...this.topics.values()].flatMap(topic => topic.take()); }
+  reset(): void { for (const topic of this.topics.values()) topic.reset(); }
+}
+
+class TopicBodies implements Appender {
+  private readonly name: string;
+  private readonly partitions: readonly BatchBuilder[][];
+
+  constructor(name: string, partitions: number) { this.name = name; this.partitions = Array.from({ length: partitions }, () => [new BatchBuilder()]); }
+
+  get bytes(): number { let sum = 0; for (const builders of this.partitions) for (const builder of builders) sum += builder.bytes; return sum; }
+
+  append: BatchBuilder['append'] = (timestamp, key, value, headers) => {
+    const builders = this.partitions.length === 1 ? this.partitions[0] : this.partitions[partitionFor(key, this.partitions.length)];
+    if (builders === undefined) throw new DataError(`Topic ${this.name} has no such partition`, { code: 'PARTITION_UNKNOWN' });
+    let builder = builders.at(-1);
+    if (builder === undefined || builder.bytes >= BODY_BYTES) { builder = new BatchBuilder(); builders.push(builder); }
+    builder.append(timestamp, key, value, headers);
+  };
+
+  take(): TopicAppend[] {
+    return this.partitions.flatMap((builders, partition) => builders.filter(({ records }) => records > 0).map(builder => ({ topic: this.name, partition, body: builder.body() })));
+  }
+
+  /** Keeps one buffer per partition, whatever a burst needed. */
+  reset(): void {
+    for (const builders of this.partitions) {
+      builders.length = 1;
+      builders[0]?.reset();
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Replays a recorded case: a real PostgreSQL, setup.sql, the recorded connector configuration, changes.sql, then every
+ * record of every topic against the recording. The records come out of the embedded log, written by the real pipeline.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+import { connectors } from '../../connectors/index.ts';
+import { parseConfig } from '../../runtime/api/config-parse.ts';
+import type { Logger } from '../../runtime/api/logger.ts';
+import type { SourcePlugin } from '../../runtime/api/plugin.ts';
+import { jsonConverter } from '../../runtime/converters/json.ts';
+import { openEmbeddedLog } from '../../runtime/log/embedded/embedded-log.ts';
+import type { Log } from '../../runtime/log/log.ts';
+import { headersOf, splitBatch } from '../../runtime/log/record-batch.ts';
+import { runSourcePipeline } from '../../runtime/pipeline/source-pipeline.ts';
+import type { PostgresServer } from '../kit/postgres.ts';
+import { differences, type Mask, recordedLine, type RecordText } from './compare.ts';
+
+interface Case { readonly database: string; readonly slot: string; readonly stream: boolean; readonly changes: boolean }
+const CASE_MS = 60_000;
+const quiet: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet };
+
+/** Differences, none when the case replays equal. */
+export async function replay(folder: string, server: PostgresServer): Promise<string[]> {
+  const read = (file: string): string => readFileSync(join(folder, file), 'utf8');
+  const { stream, slot } = JSON.parse(read('case.json')) as Case;
+  const { masks } = JSON.parse(read('varying.json')) as { masks: readonly Mask[]; counts: readonly string[] };
+  const { config } = JSON.parse(read('connector.json').replaceAll('${PG_HOST}', server.host).replaceAll('${PG_PORT}', String(server.port))) as { config: Record<string, string> };
+  const recorded = read('records.ndjson').split('\n').filter(line => line.startsWith('{')).map(recordedLine);
+  await prepare(server, slot);
+  await run(server, statements(read('setup.sql')));
+  const directory = mkdtempSync(join(tmpdir(), 'conformance-'));
+  try {
+    await using log = await openEmbeddedLog(directory, { mode: 'writer' });
+    const produced = await capture(log, basename(folder), config, async () => {
+      if (stream && existsSync(join(folder, 'changes.sql'))) {
+        await until(async () => (await server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`)).rowCount === 1);
+        await run(server, statements(read('changes.sql')));
+      }
+    }, stream ? ['SENTINEL-1', 'SENTINEL-2'] : ['SENTINEL-1']);
+    return byTopic(recorded, produced, masks);
+  } finally { rmSync(directory, { recursive: true, force: true }); }
+}
+
+async function capture(log: Log, name: string, properties: Record<string, string>, change: () => Promise<void>, marks: readonly string[]): Promise<RecordText[]> {
+  const plugin = await connectors[0]?.() as SourcePlugin;
+  const { config, problems } = parseConfig(plugin.config, properties);
+  if (config === undefined) throw new Error(problems.map(({ message }) => message).join('\n'));
+  const stop = new AbortController();
+  const metrics = { set: () => {}, add: () => {} };
+  const task = await plugin.open(config, { connector: name, task: 0, logger: quiet, metrics, offset: async () => undefined }, {});
+  const converter = jsonConverter({ schemas: true });
+  let failure: unknown;
+  const running = runSourcePipeline({ connector: name, task, log, keyConverter: converter, valueConverter: converter, headerConverter: { encode: value => Buffer.from(String(value)) }, transforms: [], metrics }, stop.signal)
+    .catch((error: unknown) => { failure = error; });
+  const arrived = (mark: string) => until(async () => {
+    if (failure !== undefined) throw failure;
+    return (await everything(log)).some(({ key, value, topic }) => topic.includes(mark) || (key?.includes(mark) ?? false) || (value?.includes(mark) ?? false));
+  });
+  try {
+    await arrived(marks[0] ?? '');
+    if (marks.length > 1) { await change(); await arrived(marks[1] ?? ''); }
+    await wait(500);
+  } finally {
+    stop.abort();
+    await running;
+    await task[Symbol.asyncDispose]();
+  }
+  return everything(log);
+}
+
+async function everything(log: Log): Promise<RecordText[]> {
+  const records: RecordText[] = [];
+  for (const { name, partitions } of await log.topics()) {
+    for (let partition = 0; partition < partitions; partition++) {
+      await using reader = await log.reader({ topic: name, partition }, 0);
+      for (;;) {
+        const batches = await reader.next(1 << 24, 0, AbortSignal.abort());
+        if (batches.length === 0) break;
+        for (const { bytes } of batches) {
+          const split = splitBatch(bytes);
+          const text = (start: number, end: number): string | null => (start < 0 ? null : split.buffer.toString('utf8', start, end));
+          for (let i = 0; i < split.length; i++) {
+            records.push({
+              topic: name, partition, key: text(split.keyStart[i] ?? -1, split.keyEnd[i] ?? 0), value: text(split.valueStart[i] ?? -1, split.valueEnd[i] ?? 0),
+              headers: headersOf(split, i).map(({ name: header, value }) => [header, value === null ? null : Buffer.from(value).toString('utf8')] as const),
+            });
+          }
+        }
+      }
+    }
+  }
+  return records;
+}
+
+function byTopic(recorded: readonly RecordText[], produced: readonly RecordText[], masks: readonly Mask[]): string[] {
+  const group = (records: readonly RecordText[]): Map<string, RecordText[]> => {
+    const topics = new Map<string, RecordText[]>();
+    for (const record of records) topics.set(`${record.topic}/${record.partition}`, [...topics.get(`${record.topic}/${record.partition}`) ?? [], record]);
+    return topics;
+  };
+  const wanted = group(recorded), got = group(produced);
+  const found: string[] = [];
+  for (const topic of new Set([...wanted.keys(), ...got.keys()])) {
+    const expected = wanted.get(topic) ?? [], actual = got.get(topic) ?? [];
+    if (expected.length !== actual.length) found.push(`${topic}: ${expected.length} records recorded, ${actual.length} produced`);
+    expected.forEach((record, i) => { const other = actual[i]; if (other !== undefined) found.push(...differences(record, other, masks).map(line => `${topic}@${i}${line}`)); });
+  }
+  return found;
+}
+
+async function prepare(server: PostgresServer, slot: string): Promise<void> {
+  await server.sql("DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'dbz') THEN CREATE ROLE dbz LOGIN SUPERUSER REPLICATION PASSWORD 'dbz'; END IF; END $$");
+  await until(async () => (await server.sql(`SELECT 1 FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`)).rowCount === 0);
+  await server.sql(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${slot}'`);
+  await server.sql('DROP DATABASE IF EXISTS golden WITH (FORCE)');
+  await server.sql('CREATE DATABASE golden');
+}
+
+const statements = (script: string): string[] => script.split(';').map(text => text.trim()).filter(text => text !== '');
+
+/** As `psql -f` does: one connection, one statement at a time, on after an error. */
+async function run(server: PostgresServer, texts: readonly string[]): Promise<void> {
+  const client = new pg.Client({ host: server.host, port: server.port, user: 'dbz', password: 'dbz', database: 'golden' });
+  await client.connect();
+  try { for (const text of texts) await client.query(text).catch(() => { /* some statements fail on purpose */ }); } finally { await client.end(); }
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + CASE_MS;
+  while (!await condition()) {
+    if (Date.now() > deadline) throw new Error('timeout: what the case waits for did not come');
+    await wait(100);
+  }
+}

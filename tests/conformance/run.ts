@@ -1,0 +1,17 @@
+/** `npm run conformance -- FOLDER…`: each folder is a case, or a connector's folder of cases. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { startPostgres } from '../kit/postgres.ts';
+import { replay } from './replay.ts';
+
+const SHOWN = 12;
+const cases = process.argv.slice(2).flatMap(folder => (existsSync(join(folder, 'case.json')) ? [folder] : readdirSync(folder).map(name => join(folder, name)).filter(path => existsSync(join(path, 'case.json')))));
+let failed = 0;
+await using server = await startPostgres({ version: 15 });
+for (const folder of cases) {
+  const found = await replay(folder, server).catch((error: Error) => [`${error.name}: ${error.message}`]);
+  if (found.length > 0) failed++;
+  process.stdout.write(`${found.length === 0 ? 'equal ' : 'differs'} ${folder}\n${found.slice(0, SHOWN).map(line => `    ${line}\n`).join('')}${found.length > SHOWN ? `    … and ${found.length - SHOWN} more\n` : ''}`);
+}
+process.stdout.write(`${cases.length - failed} passed, ${failed} failed\n`);
+process.exitCode = failed > 0 || cases.length === 0 ? 1 : 0;
