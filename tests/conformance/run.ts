@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startPostgres } from '../kit/postgres.ts';
 import { replay } from './replay.ts';
 
-const SHOWN = 12;
+const SHOWN = Number(process.env["SHOWN"] ?? 12);
 const cases = process.argv.slice(2).flatMap(folder => (existsSync(join(folder, 'case.json')) ? [folder] : readdirSync(folder).map(name => join(folder, name)).filter(path => existsSync(join(path, 'case.json')))));
 let failed = 0;
 await using server = await startPostgres({ version: 15 });

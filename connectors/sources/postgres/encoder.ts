@@ -34,7 +34,7 @@ function columnValue(image: RowImage, position: number, column: TableColumn): Va
   if (image.start[position] === UNCHANGED_TOAST) return codec.placeholder ?? (schema.optional ? null : zeroOf(schema));
   const text = textOf(image, position);
   const value = text === null ? null : codec.decode(text);
-  return value === null && !schema.optional && schema.default === undefined ? zeroOf(schema) : value;
+  return value === null && !schema.optional && schema.default === undefined ? codec.zero ?? zeroOf(schema) : value;
 }
 
 function rowStruct(table: TableSchema, image: RowImage): Struct {
@@ -60,7 +60,7 @@ function keyChanged(table: TableSchema, { op, before, after }: Change): boolean 
 
 export function compileTable(table: TableSchema, options: EncodingOptions): TableEncoder {
   const { keySchema } = table;
-  const deleteKinds = options.tombstones && keySchema !== null ? DELETE : CHANGE;
+  const deleteKinds = options.tombstones ? DELETE : CHANGE;
   const keyKinds = options.tombstones ? KEY_CHANGE : KEY_CHANGE_BARE;
   const context = contextHeaders(options);
   const writeRow = rowWriter(table.columns.map((column, position) => ({ column, position })).filter(({ column }) => column.codec !== undefined));
@@ -144,7 +144,7 @@ function contextHeaders(options: EncodingOptions): readonly EncodedHeader[] {
 function rowWriter(columns: readonly { readonly column: TableColumn; readonly position: number }[]): (image: RowImage, out: ByteWriter) => void {
   const writers = columns.map(({ column, position }, i) => {
     const { codec, schema } = column;
-    const missing = schema.default !== undefined ? schema.default : schema.optional ? null : zeroOf(schema);
+    const missing = schema.default !== undefined ? schema.default : schema.optional ? null : codec?.zero ?? zeroOf(schema);
     const toast = codec?.placeholder ?? (schema.optional ? null : zeroOf(schema));
     return {
       position, write: codec?.writeJson, prefix: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(column.name)}:`),

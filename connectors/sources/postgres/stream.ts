@@ -10,7 +10,7 @@ import { RetriableError } from '../../../runtime/api/errors.ts';
 import type { SourceOffset, SourcePartition } from '../../../runtime/api/plugin.ts';
 import { ChangeBatch } from './batch.ts';
 import type { CapturedTable, CapturedTables } from './captured-tables.ts';
-import type { Change, EventSource, Operation, RowImage } from './change.ts';
+import { type Change, type EventSource, type Operation, type RowImage, UNCHANGED_TOAST } from './change.ts';
 import type { PostgresConfig } from './config.ts';
 import { mapped } from './connection.ts';
 import type { EncodingOptions } from './encoding-options.ts';
@@ -24,6 +24,14 @@ import { decodeMessage, type Message, POSTGRES_EPOCH_US } from './wire/pgoutput.
 
 type Relation = Extract<Message, { kind: 'relation' }>;
 interface Transaction { readonly xid: bigint; readonly commitUs: bigint; origin: { readonly name: string; readonly lsn: bigint } | null; readonly resume: { lsn: bigint; further: number } | undefined }
+
+/** With a full old row (REPLICA IDENTITY FULL) the values that an update left alone are known after all. */
+function completed(after: RowImage, before: RowImage): RowImage {
+  if (!after.start.includes(UNCHANGED_TOAST)) return after;
+  const start = [...after.start], end = [...after.end];
+  after.start.forEach((at, i) => { if (at === UNCHANGED_TOAST && (before.start[i] ?? -1) >= 0) { start[i] = before.start[i] ?? at; end[i] = before.end[i] ?? 0; } });
+  return { buffer: after.buffer, start, end };
+}
 
 export class ReplicationStream {
   private readonly stream: CopyStream;
@@ -160,7 +168,7 @@ export class ReplicationStream {
     const table = this.relations.get(oid);
     const changed = this.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
     if (table === undefined || table === null || this.skipped.has(op)) return;
-    const change: Change = { table: table.schema, op, before, after, source: this.source(lsn, changed), transaction: undefined, processedNs };
+    const change: Change = { table: table.schema, op, before, after: before === undefined || after === undefined ? after : completed(after, before), source: this.source(lsn, changed), transaction: undefined, processedNs };
     batch.add(change, table.encoder);
   }
 

@@ -32,6 +32,8 @@ export interface ColumnCodec {
   readonly writeJson: JsonWriter;
   /** Stands for an unchanged TOAST value; null where there is nothing to stand. */
   readonly placeholder: Value;
+  /** Stands for a missing value of a required column, where it is not the plain zero of the schema. */
+  readonly zero?: Value;
 }
 
 type Codec = Omit<ColumnCodec, 'writeJson' | 'placeholder'> & { readonly writeJson?: JsonWriter; readonly placeholder?: Value };
@@ -126,15 +128,19 @@ function hstore(options: EncodingOptions): Codec {
   return { schema: types.json, decode: value => `{${hstorePairs(value).map(([key, item]) => `${JSON.stringify(key)}:${JSON.stringify(item)}`).join(',')}}`, placeholder: options.placeholder };
 }
 
-/** Arrays hold optional elements; a multi-dimensional array reads as nulls, an array of bit strings as null. */
+/**
+ * Arrays hold optional elements, but for enums; the times in them keep milliseconds, as Debezium has it. A multi-dimensional array reads as nulls,
+ * an array of bit strings as null.
+ */
 function arrayCodec(element: TypeInfo, typmod: number, options: EncodingOptions): Codec | undefined {
   const item = codecFor(element, typmod, options);
   if (item === undefined) return undefined;
-  const schema = types.array(types.optional(item.schema as StructSchema));
+  const schema = types.array(element.kind === 'e' ? item.schema : types.optional(item.schema as StructSchema));
+  const member = element.name === 'time' ? (text: string): Value => item.decode(text.replace(/(\.\d{3})\d+/, '$1')) : item.decode;
   const isBits = element.name === 'bit' || element.name === 'varbit';
   return {
     schema,
-    decode: value => (isBits ? null : parseArray(value)?.map(({ text: member, nested }) => (member === null || nested ? null : item.decode(member))) ?? null),
+    decode: value => (isBits ? null : parseArray(value)?.map(({ text: found, nested }) => (found === null || nested ? null : member(found))) ?? null),
     placeholder: item.schema.type === 'string' ? [options.placeholder] : null,
   };
 }

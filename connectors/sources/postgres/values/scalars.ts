@@ -1,19 +1,19 @@
 /** Decoders of single types that are neither numbers as they stand nor times. */
-import { parseDecimal, rescale, unscaledBytes } from '../../../../envelopes/decimal.ts';
+import { decimalText, parseDecimal, rescale, unscaledBytes } from '../../../../envelopes/decimal.ts';
 import * as types from '../../../../envelopes/logical/schemas.ts';
 import type { Schema, Value } from '../../../../envelopes/schema.ts';
 import { decimalWriter, type JsonWriter, writeString } from './write-json.ts';
 import { slowWriter } from './slow-writer.ts';
 
-export interface DecimalCodec { readonly schema: Schema; decode(text: string): Value; readonly writeJson?: JsonWriter }
+export interface DecimalCodec { readonly schema: Schema; decode(text: string): Value; readonly writeJson?: JsonWriter; readonly zero?: Value }
 
 /** numeric in its three modes. Typmod: ((precision << 16) | scale) + 4, scale in 11 signed bits (PostgreSQL numeric.c). */
 export function decimalCodec(typmod: number, mode: 'precise' | 'string' | 'double'): DecimalCodec {
   if (mode === 'double') return { schema: types.DOUBLE, decode: text => (text === 'Infinity' || text === '-Infinity' || text === 'NaN' ? Number(text) : Number.parseFloat(text)) };
-  if (mode === 'string') return { schema: types.STRING, decode: text => text, writeJson: writeString };
+  if (mode === 'string') return { schema: types.STRING, decode: text => text, writeJson: writeString, zero: decimalText(0n, typmod === -1 ? 0 : scaleOf(typmod)) };
   if (typmod === -1) return { schema: types.variableScaleDecimal, decode: variableScale };
   const precision = ((typmod - 4) >> 16) & 0xffff;
-  const scale = (((typmod - 4) & 0x7ff) << 21) >> 21;
+  const scale = scaleOf(typmod);
   const schema = types.decimal(scale, precision);
   const decode = (text: string): Value => {
     const parsed = parseDecimal(text);
@@ -21,6 +21,8 @@ export function decimalCodec(typmod: number, mode: 'precise' | 'string' | 'doubl
   };
   return { schema, decode, writeJson: scale < 0 ? slowWriter(schema, decode) : decimalWriter(scale, slowWriter(schema, decode)) };
 }
+
+function scaleOf(typmod: number): number { return (((typmod - 4) & 0x7ff) << 21) >> 21; }
 
 function variableScale(text: string): Value {
   const parsed = parseDecimal(text);
