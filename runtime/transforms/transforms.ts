@@ -1,0 +1,77 @@
+/** `transforms` and `predicates` of a connector → one chain. The registries are the only list of what exists. */
+import type { ConnectRecord } from '../../envelopes/record.ts';
+import type { ConfigDef, ConfigOf } from '../api/config.ts';
+import { parseConfig, type Properties } from '../api/config-parse.ts';
+import type { Transform } from '../api/converter.ts';
+import { ConfigError } from '../api/errors.ts';
+import { extractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
+import * as predicates from './predicates.ts';
+import * as simple from './simple.ts';
+
+interface Entry<T> { readonly config: ConfigDef; make(properties: Properties, at: string): T }
+
+function entry<D extends ConfigDef, T>(config: D, make: (config: ConfigOf<D>) => T): Entry<T> {
+  return {
+    config,
+    make: (properties, at) => {
+      const parsed = parseConfig(config, properties);
+      if (parsed.config === undefined) throw new ConfigError(parsed.problems.map(({ option, message }) => message.replaceAll(option, `${at}.${option}`)).join('\n'), { code: 'TRANSFORM_OPTION' });
+      return make(parsed.config);
+    },
+  };
+}
+
+const connect = 'org.apache.kafka.connect.transforms';
+function sided<D extends ConfigDef>(name: string, config: D, make: (side: 'key' | 'value') => (config: ConfigOf<D>) => Transform): Record<string, Entry<Transform>> {
+  return { [`${connect}.${name}$Key`]: entry(config, make('key')), [`${connect}.${name}$Value`]: entry(config, make('value')) };
+}
+
+const transforms: Readonly<Record<string, Entry<Transform>>> = {
+  'io.debezium.transforms.ExtractNewRecordState': entry(extractNewRecordStateConfig, extractNewRecordState),
+  [`${connect}.RegexRouter`]: entry(simple.regexRouterConfig, simple.regexRouter),
+  [`${connect}.Filter`]: entry(simple.noConfig, simple.filter),
+  [`${connect}.DropHeaders`]: entry(simple.dropHeadersConfig, simple.dropHeaders),
+  [`${connect}.InsertHeader`]: entry(simple.insertHeaderConfig, simple.insertHeader),
+  [`${connect}.ValueToKey`]: entry(simple.valueToKeyConfig, simple.valueToKey),
+  ...sided('ExtractField', simple.extractFieldConfig, simple.extractField),
+  ...sided('HoistField', simple.hoistFieldConfig, simple.hoistField),
+  ...sided('ReplaceField', simple.replaceFieldConfig, simple.replaceField),
+  ...sided('InsertField', simple.insertFieldConfig, simple.insertField),
+};
+const conditions: Readonly<Record<string, Entry<predicates.Predicate>>> = {
+  [`${connect}.predicates.TopicNameMatches`]: entry(predicates.topicNameMatchesConfig, predicates.topicNameMatches),
+  [`${connect}.predicates.HasHeaderKey`]: entry(predicates.hasHeaderKeyConfig, predicates.hasHeaderKey),
+  [`${connect}.predicates.RecordIsTombstone`]: entry(predicates.recordIsTombstoneConfig, predicates.recordIsTombstone),
+};
+/** Full class names, for the list of plugins. */
+export const transformNames: readonly string[] = Object.keys(transforms);
+export const predicateNames: readonly string[] = Object.keys(conditions);
+
+function under(prefix: string, properties: Properties): Record<string, string> {
+  return Object.fromEntries(Object.entries(properties).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])));
+}
+function aliases(text: string | undefined): readonly string[] { return (text ?? '').split(',').map(alias => alias.trim()).filter(alias => alias !== ''); }
+
+function lookUp<T>(table: Readonly<Record<string, Entry<T>>>, option: string, type: string | undefined): Entry<T> {
+  if (type === undefined) throw new ConfigError(`Missing required configuration "${option}" which has no default value.`, { code: 'TRANSFORM_TYPE' });
+  const found = table[type] ?? Object.entries(table).find(([name]) => name.slice(name.lastIndexOf('.') + 1) === type)?.[1];
+  if (found === undefined) throw new ConfigError(`Invalid value ${type} for configuration ${option}: Class ${type} could not be found.`, { code: 'TRANSFORM_UNKNOWN', hint: `Known here: ${Object.keys(table).join(', ')}.` });
+  return found;
+}
+
+/** The chain that a connector's properties ask for, in order. Throws ConfigError TRANSFORM_TYPE, TRANSFORM_UNKNOWN, TRANSFORM_OPTION, PREDICATE_UNKNOWN. */
+export function createTransforms(properties: Properties): readonly Transform[] {
+  const known = new Map(aliases(properties['predicates']).map(alias => {
+    const { type, ...options } = under(`predicates.${alias}.`, properties);
+    return [alias, lookUp(conditions, `predicates.${alias}.type`, type).make(options, `predicates.${alias}`)] as const;
+  }));
+  return aliases(properties['transforms']).map(alias => {
+    const { type, predicate, negate, ...options } = under(`transforms.${alias}.`, properties);
+    const transform = lookUp(transforms, `transforms.${alias}.type`, type).make(options, `transforms.${alias}`);
+    if (predicate === undefined) return transform;
+    const condition = known.get(predicate);
+    if (condition === undefined) throw new ConfigError(`Invalid value ${predicate} for configuration transforms.${alias}.predicate: there is no such alias in 'predicates'`, { code: 'PREDICATE_UNKNOWN' });
+    const when = negate?.trim().toLowerCase() !== 'true';
+    return { apply: (record: ConnectRecord) => (condition(record) === when ? transform.apply(record) : record) };
+  });
+}
