@@ -14,7 +14,7 @@ export function parseConfig<D extends ConfigDef>(def: D, properties: Properties)
   for (const [name, option] of Object.entries(def.options)) {
     const key = [name, ...option.aliases].find(candidate => properties[candidate] !== undefined) ?? name;
     claimed.add(key);
-    values[name] = read(name, option, properties[key], problems);
+    values[name] = read(name, option, properties[key], problems, def.wording);
   }
   const extra: Record<string, string> = {};
   const unknown: { option: string; nearest: string | undefined }[] = [];
@@ -28,16 +28,22 @@ export function parseConfig<D extends ConfigDef>(def: D, properties: Properties)
   return { config: problems.length === 0 ? config : undefined, problems, unknown, extra };
 }
 
-function read(name: string, option: Option<unknown>, text: string | undefined, problems: Problem[]): unknown {
+function read(name: string, option: Option<unknown>, text: string | undefined, problems: Problem[], wording: ConfigDef['wording']): unknown {
   if (text === undefined) {
-    if (option.required) problems.push({ option: name, message: `Missing required configuration "${name}" which has no default value.` });
+    if (option.required) problems.push({ option: name, message: wording === 'debezium' ? `The '${name}' value is invalid: A value is required` : `Missing required configuration "${name}" which has no default value.` });
     return option.fallback;
   }
   try { return option.parse(text); } catch (error) {
     const shown = option.type === 'PASSWORD' ? '[hidden]' : text;
-    problems.push({ option: name, message: `Invalid value ${shown} for configuration ${name}: ${(error as Error).message}` });
+    if (wording === 'debezium') problems.push({ option: name, message: `The '${name}' value is invalid: ${debeziumWords(option, (error as Error).message)}` });
+    else problems.push({ option: name, message: `Invalid value ${shown} for configuration ${name}: ${(error as Error).message}` });
     return undefined;
   }
+}
+
+function debeziumWords(option: Option<unknown>, message: string): string {
+  if (message.startsWith('Not a number of type')) return option.type === 'LONG' ? 'A long value is expected' : 'An integer is expected';
+  return message === 'Expected value to be either true or false' ? "Either 'true' or 'false' is expected" : message;
 }
 
 /** The declared name nearest to a misspelt one, when it is near enough to be meant. */

@@ -39,6 +39,8 @@ export interface ConfigDef<O extends Options = Options> {
   check(config: Parsed<O>): readonly Problem[];
   /** Keys outside `options` that are meant (families such as `column.mask.with.12.chars`); they are passed through in {@link ParseResult.extra}. */
   readonly families: readonly RegExp[];
+  /** Whose words problems of single options take: Kafka's own, or Debezium's. */
+  readonly wording: 'kafka' | 'debezium';
 }
 export type ConfigOf<D extends ConfigDef> = Parsed<D['options']>;
 
@@ -54,10 +56,10 @@ export interface ParseResult<C> {
 
 export function defineConfig<const O extends Options>(
   options: O,
-  rules: { check?: (config: Parsed<O>) => readonly Problem[]; families?: readonly RegExp[] } = {},
+  rules: { check?: (config: Parsed<O>) => readonly Problem[]; families?: readonly RegExp[]; wording?: 'kafka' | 'debezium' } = {},
 ): ConfigDef<O> {
   const check = rules.check ?? (() => []);
-  return { options, check, families: rules.families ?? [] };
+  return { options, check, families: rules.families ?? [], wording: rules.wording ?? 'kafka' };
 }
 
 interface Common<T> {

@@ -9,7 +9,8 @@ export function nameFilter({ include, exclude }: NameLists): (name: string) => b
   return name => (wanted.length === 0 || wanted.some(pattern => pattern.test(name))) && !unwanted.some(pattern => pattern.test(name));
 }
 
-function anchored(pattern: string): RegExp {
+/** A pattern that has to match the whole name, without regard to case. Throws ConfigError FILTER_PATTERN. */
+export function anchored(pattern: string): RegExp {
   try { return new RegExp(`^(?:${pattern})$`, 'i'); } catch (error) {
     throw new ConfigError(`'${pattern}' is no regular expression: ${(error as Error).message}`, { code: 'FILTER_PATTERN', hint: 'Put a backslash before characters that stand for themselves.' });
   }

@@ -19,7 +19,7 @@ const DELETE: readonly RecordKind[] = ['change', 'tombstone'];
 const KEY_CHANGE: readonly RecordKind[] = ['key-delete', 'key-tombstone', 'key-create'];
 const KEY_CHANGE_BARE: readonly RecordKind[] = ['key-delete', 'key-create'];
 
-const NULL = Buffer.from('null'), CLOSE = Buffer.from('}');
+const NULL = Buffer.from('null'), CLOSE = Buffer.from('}'), EMPTY = Buffer.from('{}');
 
 /** Text of a column in an image, or null for NULL, absent and unchanged values. */
 function textOf(image: RowImage, position: number): string | null {
@@ -33,7 +33,7 @@ function columnValue(image: RowImage, position: number, column: TableColumn): Va
   if (codec === undefined) return null;
   if (image.start[position] === UNCHANGED_TOAST) return codec.placeholder ?? (schema.optional ? null : zeroOf(schema));
   const text = textOf(image, position);
-  const value = text === null ? null : codec.decode(text);
+  const value = text === null ? codec.ofNull ?? null : codec.decode(text);
   return value === null && !schema.optional && schema.default === undefined ? codec.zero ?? zeroOf(schema) : value;
 }
 
@@ -44,7 +44,8 @@ function rowStruct(table: TableSchema, image: RowImage): Struct {
 }
 
 function keyStruct(table: TableSchema, schema: StructSchema, image: RowImage): Struct {
-  return { schema, values: table.keyPositions.map(position => { const column = table.columns[position]; return column === undefined ? null : columnValue(image, position, column); }) };
+  const values = table.keyColumns.map((column, i) => columnValue(image, table.keyPositions[i] ?? -1, column));
+  return { schema, values: table.keyField === undefined ? values : [...values, table.keyField] };
 }
 
 /** True when an update's old image carries a key that differs from the new one. */
@@ -64,7 +65,7 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
   const keyKinds = options.tombstones ? KEY_CHANGE : KEY_CHANGE_BARE;
   const context = contextHeaders(options);
   const writeRow = rowWriter(table.columns.map((column, position) => ({ column, position })).filter(({ column }) => column.codec !== undefined));
-  const writeKeyRow = rowWriter(table.keyPositions.flatMap(position => { const column = table.columns[position]; return column === undefined ? [] : [{ column, position }]; }));
+  const writeKeyRow = rowWriter(table.keyColumns.map((column, i) => ({ column, position: table.keyPositions[i] ?? -1 })), keyTail(table));
   const sourceText = sourceWriter(options, table.schema, table.table);
 
   const keyImage = (change: Change, kind: RecordKind): RowImage | undefined =>
@@ -141,10 +142,17 @@ function contextHeaders(options: EncodingOptions): readonly EncodedHeader[] {
   return [text('connectorLogicalName', options.topicPrefix), text('taskId', options.taskId), text('connectorName', 'postgresql'), text('runId', options.runId)];
 }
 
-function rowWriter(columns: readonly { readonly column: TableColumn; readonly position: number }[]): (image: RowImage, out: ByteWriter) => void {
+/** The table's own mark in a shared key, with the closing brace. */
+function keyTail({ keyField, keySchema }: TableSchema): Buffer {
+  const name = keySchema?.fields.at(-1)?.name;
+  if (keyField === undefined || name === undefined) return CLOSE;
+  return Buffer.from(`${keySchema?.fields.length === 1 ? '{' : ','}${JSON.stringify(name)}:${JSON.stringify(keyField)}}`);
+}
+
+function rowWriter(columns: readonly { readonly column: TableColumn; readonly position: number }[], tail: Buffer = CLOSE): (image: RowImage, out: ByteWriter) => void {
   const writers = columns.map(({ column, position }, i) => {
     const { codec, schema } = column;
-    const missing = schema.default !== undefined ? schema.default : schema.optional ? null : codec?.zero ?? zeroOf(schema);
+    const missing = codec?.ofNull ?? (schema.default !== undefined ? schema.default : schema.optional ? null : codec?.zero ?? zeroOf(schema));
     const toast = codec?.placeholder ?? (schema.optional ? null : zeroOf(schema));
     return {
       position, write: codec?.writeJson, prefix: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(column.name)}:`),
@@ -159,7 +167,7 @@ function rowWriter(columns: readonly { readonly column: TableColumn; readonly po
       if (at >= 0 && write !== undefined) write(buffer, at, end[position] as number, out);
       else out.write(at === UNCHANGED_TOAST ? toast : missing);
     }
-    out.write(CLOSE);
+    out.write(columns.length === 0 && tail === CLOSE ? EMPTY : tail);
   };
 }
 

@@ -1,3 +1,6 @@
+import type { ColumnRules } from '../capture/column-rules.ts';
+import type { TableTopic } from './topics.ts';
+
 /** What of a connector's configuration decides how rows become records. Names follow the Debezium options. */
 export interface EncodingOptions {
   readonly topicPrefix: string;
@@ -17,4 +20,14 @@ export interface EncodingOptions {
   /** Fresh for every start of the task: header `__debezium.context.runId`. */
   readonly runId: string;
   readonly taskId: string;
+  readonly columns: ColumnRules;
+  /** message.key.columns: the columns that make the key of tables that fit, first fit rules. */
+  readonly keyColumns: readonly { readonly table: RegExp; readonly columns: readonly string[] }[];
+  readonly schemaName: (name: string) => string;
+  readonly fieldName: (name: string) => string;
+  readonly topic: (schema: string, table: string) => TableTopic;
+  /** Drops updates of which no captured column changed. */
+  readonly skipUnchanged: boolean;
+  /** include.schema.comments. */
+  readonly comments: boolean;
 }

@@ -8,5 +8,5 @@ export const postgresSource = definePlugin.source({
   names: ['io.debezium.connector.postgresql.PostgresConnector', 'postgres'],
   version: DEBEZIUM_VERSION,
   config: postgresConfig,
-  open: (config, context) => openTask(config, context),
+  open: openTask,
 });

@@ -5,9 +5,12 @@ import type { PostgresConfig } from './config.ts';
 import { parseLsn } from './lsn.ts';
 import type { CatalogueTable, Query } from './schema.ts';
 
+/** A name, quoted for statements. */
 export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+/** A text, quoted for statements. */
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-const qualified = ({ schema, table }: CatalogueTable): string => `${identifier(schema)}.${identifier(table)}`;
+/** `"schema"."table"`, for statements. */
+export const qualified = ({ schema, table }: CatalogueTable): string => `${identifier(schema)}.${identifier(table)}`;
 
 /** Makes or mends the publication. Throws FatalError POSTGRES_PUBLICATION when it is missing and may not be made. */
 export async function ensurePublication(query: Query, config: PostgresConfig, tables: readonly CatalogueTable[], logger: Logger): Promise<void> {

@@ -1,11 +1,12 @@
 /** Catalogue → table schemas. A schema is one version of a table: an ALTER TABLE makes another. */
-import { envelopeSchema, topicName } from '../../../envelopes/change-event.ts';
-import { optional } from '../../../envelopes/logical/schemas.ts';
+import { envelopeSchema } from '../../../envelopes/change-event.ts';
+import { optional, STRING } from '../../../envelopes/logical/schemas.ts';
 import type { Field, Schema, StructSchema, Value } from '../../../envelopes/schema.ts';
 import { defaultValue } from './default-value.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { sourceSchema } from './source-info.ts';
-import { type ColumnCodec, codecFor, type TypeInfo } from './values.ts';
+import { sourceTypeParameters } from './source-type.ts';
+import { type ColumnCodec, codecFor, rewritten, type TypeInfo } from './values.ts';
 
 /** Runs one statement; rows of text values. */
 export type Query = (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
@@ -18,6 +19,7 @@ export interface CatalogueColumn {
   readonly notNull: boolean;
   readonly defaultExpression: string | null;
   readonly generated: boolean;
+  readonly comment: string | null;
 }
 export interface CatalogueTable {
   readonly oid: number;
@@ -40,6 +42,10 @@ export interface TableSchema {
   readonly columns: readonly TableColumn[];
   /** Wire positions of the key columns, in key order. */
   readonly keyPositions: readonly number[];
+  /** The key columns, parallel to `keyPositions`: never masked, never left out. */
+  readonly keyColumns: readonly TableColumn[];
+  /** Last member of the key when several tables share the topic. */
+  readonly keyField: string | undefined;
   readonly keySchema: StructSchema | null;
   readonly rowSchema: StructSchema;
   readonly envelope: StructSchema;
@@ -71,7 +77,7 @@ export async function loadTypes(query: Query): Promise<ReadonlyMap<number, TypeI
 /** Tables that satisfy `where` (over `n`, the schema, and `c`, the table), with columns and keys, in one statement. */
 export async function loadTables(query: Query, where: string): Promise<CatalogueTable[]> {
   const rows = await query(`SELECT c.oid, n.nspname, c.relname, c.relreplident,
-    (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '') ORDER BY a.attnum)
+    (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '', col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
     (SELECT json_agg(a.attname ORDER BY k.ord) FROM (
         SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
@@ -81,7 +87,7 @@ export async function loadTables(query: Query, where: string): Promise<Catalogue
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${where} ORDER BY n.nspname, c.relname`);
   return rows.map(([oid, schema, table, replicaIdentity, columns, key]) => ({
     oid: Number(oid), schema: schema ?? '', table: table ?? '', replicaIdentity: replicaIdentity ?? 'd',
-    columns: (JSON.parse(columns ?? '[]') as [string, number, number, boolean, string | null, boolean][]).map(([name, typeOid, typmod, notNull, defaultExpression, generated]) => ({ name, typeOid, typmod, notNull, defaultExpression, generated })),
+    columns: (JSON.parse(columns ?? '[]') as [string, number, number, boolean, string | null, boolean, string | null][]).map(([name, typeOid, typmod, notNull, defaultExpression, generated, comment]) => ({ name, typeOid, typmod, notNull, defaultExpression, generated, comment })),
     key: key === null || key === undefined ? [] : JSON.parse(key) as string[],
   }));
 }
@@ -89,32 +95,51 @@ export async function loadTables(query: Query, where: string): Promise<Catalogue
 /** A column as the wire announces it. */
 export interface WireColumn { readonly name: string; readonly typeOid: number; readonly typmod: number; readonly isKey: boolean }
 
+/** Where the columns were announced: the two give some facts of the source's types differently. */
+export type Reading = 'snapshot' | 'stream';
+
 /** Wire columns (their order, names and types rule) with the catalogue's knowledge of optionality, defaults and keys. */
-export function tableSchema(wire: readonly WireColumn[], catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions): TableSchema {
+export function tableSchema(wire: readonly WireColumn[], catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions, reading: Reading): TableSchema {
   const { schema, table } = catalogue;
-  const topic = topicName(options.topicPrefix, schema, table);
-  const columns = wire.map(column => tableColumn(column, catalogue, types, options));
-  const keyNames = catalogue.key.length > 0 ? catalogue.key : [];
-  const keyPositions = keyNames.map(name => wire.findIndex(column => column.name === name)).filter(position => position >= 0 && columns[position]?.codec !== undefined);
-  const fields = (positions: readonly number[]): Field[] => positions.flatMap(position => {
-    const column = columns[position];
-    return column?.codec === undefined ? [] : [{ name: column.name, schema: column.schema }];
-  });
-  const rowSchema: StructSchema = { type: 'struct', fields: fields(wire.map((_, position) => position)), optional: false, name: `${topic}.Value` };
+  const { topic, keyField } = options.topic(schema, table);
+  const keyNames = options.keyColumns.find(({ table: pattern }) => pattern.test(`${schema}.${table}`))?.columns ?? catalogue.key;
+  const bare = wire.map(column => bareColumn(column, catalogue, types, options));
+  const columns = wire.map((column, position) => ruledColumn(column, bare[position] as TableColumn, catalogue, types, options, reading));
+  const keyPositions = keyNames.map(name => wire.findIndex(column => column.name === name)).filter(position => position >= 0 && bare[position]?.codec !== undefined);
+  const keyColumns = keyPositions.map(position => bare[position] as TableColumn);
+  const fields = (of: readonly TableColumn[]): Field[] => of.flatMap(column => (column.codec === undefined ? [] : [{ name: column.name, schema: column.schema }]));
+  const named = (suffix: string): string => options.schemaName(`${topic}.${suffix}`);
+  const rowSchema: StructSchema = { type: 'struct', fields: fields(columns), optional: false, name: named('Value') };
+  const keyFields = [...fields(keyColumns), ...(keyField === undefined ? [] : [{ name: keyField.name, schema: STRING }])];
   return {
-    schema, table, topic, columns, keyPositions, rowSchema,
-    keySchema: keyPositions.length === 0 ? null : { type: 'struct', fields: fields(keyPositions), optional: false, name: `${topic}.Key` },
-    envelope: envelopeSchema(`${topic}.Envelope`, rowSchema, sourceSchema),
+    schema, table, topic, columns, keyPositions, keyColumns, rowSchema, keyField: keyField?.value,
+    keySchema: keyFields.length === 0 ? null : { type: 'struct', fields: keyFields, optional: false, name: named('Key') },
+    envelope: envelopeSchema(named('Envelope'), rowSchema, sourceSchema),
   };
 }
 
-function tableColumn(wire: WireColumn, catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions): TableColumn {
+function bareColumn(wire: WireColumn, catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions): TableColumn {
+  const name = options.fieldName(wire.name);
   const type = types.get(wire.typeOid);
   const codec = type === undefined ? undefined : codecFor(type, wire.typmod, options);
-  if (type === undefined || codec === undefined) return { name: wire.name, codec: undefined, schema: optional({ type: 'string', optional: true }), missing: null };
+  if (type === undefined || codec === undefined) return { name, codec: undefined, schema: optional({ type: 'string', optional: true }), missing: null };
   const known = catalogue.columns.find(column => column.name === wire.name);
   const isOptional = !(known?.notNull ?? wire.isKey) && !catalogue.key.includes(wire.name);
   const fallback = defaultValue(known === undefined || known.generated ? null : known.defaultExpression, type, codec);
   const schema: Schema = { ...codec.schema, optional: isOptional, ...(fallback !== undefined && { default: fallback }) };
-  return { name: wire.name, codec, schema, missing: null };
+  return { name, codec, schema, missing: null };
+}
+
+/** The column as it stands in the row: left out, masked, cut or described as the options say. */
+function ruledColumn(wire: WireColumn, bare: TableColumn, catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions, reading: Reading): TableColumn {
+  const qualified = `${catalogue.schema}.${catalogue.table}.${wire.name}`;
+  const type = types.get(wire.typeOid);
+  if (bare.codec === undefined || type === undefined) return bare;
+  if (!options.columns.captures(qualified)) return { ...bare, codec: undefined };
+  const { codec, parameters } = rewritten(type, wire.typmod, bare.codec, length => options.columns.textRules(qualified, length));
+  const known = catalogue.columns.find(column => column.name === wire.name);
+  const described = options.columns.describes(qualified, type.name)
+    ? sourceTypeParameters({ name: wire.name, type, typmod: wire.typmod, defaultExpression: known?.defaultExpression ?? null, comment: options.comments ? known?.comment ?? null : null }, reading === 'snapshot') : {};
+  const all = { ...bare.schema.parameters, ...parameters, ...described };
+  return { ...bare, codec, schema: Object.keys(all).length === 0 ? bare.schema : { ...bare.schema, parameters: all } };
 }

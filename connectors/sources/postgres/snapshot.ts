@@ -33,7 +33,7 @@ export async function* readTables(source: SnapshotSource, facts: SnapshotFacts, 
   const state: MarkerState = { first: true, held: undefined };
   for (const [i, catalogue] of tables.entries()) {
     const wire = catalogue.columns.map(({ name, typeOid, typmod }) => ({ name, typeOid, typmod, isKey: catalogue.key.includes(name) }));
-    const table = await source.tables.describe(catalogue, wire);
+    const table = await source.tables.describe(catalogue, wire, 'snapshot');
     source.metrics.set('snapshot_tables_remaining', tables.length - i);
     let rows = 0;
     for await (const batch of readTable(source, facts, table, state, signal)) { rows += batch.length; yield batch; }
@@ -53,7 +53,8 @@ function release(state: MarkerState, marker: string): ChangeBatch | undefined {
   if (held === undefined) return undefined;
   state.held = undefined;
   const batch = new ChangeBatch();
-  batch.add({ ...held.change, source: { ...held.source, snapshot: marker } }, held.table.encoder);
+  const shown = marker === 'last_in_data_collection' && held.marker === 'first' ? 'first' : marker;
+  batch.add({ ...held.change, source: { ...held.source, snapshot: shown } }, held.table.encoder);
   return batch;
 }
 

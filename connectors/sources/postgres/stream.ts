@@ -72,17 +72,20 @@ export class ReplicationStream {
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
     const statusMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], 10_000));
+    // The pipeline holds records back while it is told of more; what then comes may hold nothing for it, and has to end that.
+    let owed = false;
     try {
       while (!signal.aborted) {
-        const buffer = await this.stream.next(statusMs, signal);
+        const buffer = await this.stream.next(owed ? 0 : statusMs, signal);
         if (performance.now() - this.lastStatus > statusMs) this.sendStatus();
-        if (buffer === undefined) continue;
+        if (buffer === undefined) { if (owed) { owed = false; yield new ChangeBatch(); } continue; }
         const batch = new ChangeBatch();
         const before = this.position;
         await this.read(buffer, batch);
         batch.bytes = buffer.length;
         batch.more = this.stream.more;
-        if (batch.length === 0 && this.position === before) continue;
+        if (batch.length === 0 && this.position === before && !(owed && !batch.more)) { owed ||= batch.more; continue; }
+        owed = batch.more;
         batch.offset = { partition: this.partition, offset: streamOffset(this.position) };
         if (batch.length > 0) this.unsettled = true;
         yield batch;
@@ -150,7 +153,7 @@ export class ReplicationStream {
   private async relation(message: Relation): Promise<void> {
     if (!this.tables.captures(message.schema, message.table)) { this.relations.set(message.oid, null); return; }
     const catalogue = await this.tables.find(message.oid, message.schema, message.table);
-    this.relations.set(message.oid, await this.tables.describe(catalogue, message.columns));
+    this.relations.set(message.oid, await this.tables.describe(catalogue, message.columns, 'stream'));
   }
 
   /** True when the event at `lsn` was taken before the restart. */

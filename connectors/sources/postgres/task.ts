@@ -1,5 +1,4 @@
 /** One capture: publication, slot, snapshot if one is due, then the stream. */
-import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import type { PartitionOffset, SourceBatch, SourceContext, SourceOffset, SourceTask } from '../../../runtime/api/plugin.ts';
 import { FatalError } from '../../../runtime/api/errors.ts';
@@ -8,39 +7,32 @@ import { ChangeBatch } from './batch.ts';
 import { CapturedTables } from './captured-tables.ts';
 import type { PostgresConfig } from './config.ts';
 import { connect, queryOn } from './connection.ts';
-import type { EncodingOptions } from './encoding-options.ts';
+import { encodingOptions } from './options.ts';
 import { resumeFrom, snapshotOffset, type StreamPosition } from './offset.ts';
 import { createSlot, ensurePublication, findSlot, literal, type MadeSlot } from './replication.ts';
 import type { Query } from './schema.ts';
 import { beginSnapshot, readTables, type SnapshotSource } from './snapshot.ts';
 import { ReplicationStream } from './stream.ts';
 
-export async function openTask(config: PostgresConfig, context: SourceContext): Promise<SourceTask> {
+/** Reads the stored offset; connects only when the batches are pulled. */
+export async function openTask(config: PostgresConfig, context: SourceContext, extra: Readonly<Record<string, string>>): Promise<SourceTask> {
   if (config['database.server.name'] !== undefined) context.logger.warn({ option: 'database.server.name' }, 'option is the former name of topic.prefix and is ignored');
   if (config['plugin.name'] !== 'pgoutput') context.logger.warn({ option: 'plugin.name' }, 'pgoutput is used as the output plugin');
   const partition = { server: config['topic.prefix'] };
-  return new PostgresTask(config, context, partition, await context.offset(partition));
-}
-
-function encodingOptions(config: PostgresConfig, context: SourceContext): EncodingOptions {
-  return {
-    topicPrefix: config['topic.prefix'], connectorName: context.connector, databaseName: config['database.dbname'], taskId: String(context.task), runId: randomUUID(),
-    decimalMode: config['decimal.handling.mode'], timeMode: config['time.precision.mode'], binaryMode: config['binary.handling.mode'], intervalMode: config['interval.handling.mode'],
-    hstoreMode: config['hstore.handling.mode'], moneyDigits: config['money.fraction.digits'], placeholder: config['unavailable.value.placeholder'], includeUnknown: config['include.unknown.datatypes'],
-    tombstones: config['tombstones.on.delete'], contextHeaders: config['extended.headers.enabled'],
-  };
+  return new PostgresTask(config, context, extra, partition, await context.offset(partition));
 }
 
 class PostgresTask implements SourceTask {
   private readonly config: PostgresConfig;
   private readonly context: SourceContext;
+  private readonly extra: Readonly<Record<string, string>>;
   private readonly partition: { readonly server: string };
   private readonly stored: SourceOffset | undefined;
   private readonly clients: Client[] = [];
   private stream: ReplicationStream | undefined;
 
-  constructor(config: PostgresConfig, context: SourceContext, partition: { readonly server: string }, stored: SourceOffset | undefined) {
-    this.config = config; this.context = context; this.partition = partition; this.stored = stored;
+  constructor(config: PostgresConfig, context: SourceContext, extra: Readonly<Record<string, string>>, partition: { readonly server: string }, stored: SourceOffset | undefined) {
+    this.config = config; this.context = context; this.extra = extra; this.partition = partition; this.stored = stored;
   }
 
   private async open(replication: boolean): Promise<{ client: Client; query: Query }> {
@@ -52,7 +44,7 @@ class PostgresTask implements SourceTask {
   async *batches(signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { config, context } = this;
     const { query } = await this.open(false);
-    const options = encodingOptions(config, context);
+    const options = encodingOptions(config, context, this.extra);
     const tables = new CapturedTables(query, config, options);
     await tables.loadTypes();
     await ensurePublication(query, config, await tables.catalogue(), context.logger);
@@ -60,7 +52,7 @@ class PostgresTask implements SourceTask {
     const replication = await this.open(true);
     const slot = await this.slot(query, replication.query, resume !== 'snapshot');
     const wanted = config['snapshot.mode'];
-    const reads = resume === 'snapshot' ? wanted !== 'no_data' && wanted !== 'never' : wanted === 'always';
+    const reads = resume === 'snapshot' ? wanted !== 'no_data' : wanted === 'always';
     let from: StreamPosition = resume === 'snapshot' ? { commitLsn: slot.consistentLsn, lsn: slot.consistentLsn, further: 0, txId: null, timeUs: 0n, messageType: '' } : resume;
     if (reads) {
       const made = slot.snapshot === '' ? await this.exportSnapshot() : slot;
@@ -68,7 +60,7 @@ class PostgresTask implements SourceTask {
       from = { commitLsn: made.consistentLsn, lsn: made.consistentLsn, further: 0, txId: null, timeUs: 0n, messageType: '' };
     }
     if (signal.aborted || wanted === 'initial_only') return;
-    const stream = new ReplicationStream({ client: replication.client, config, options, tables, partition: this.partition, from, wantsMessage: nameFilter({ include: config['message.prefix.include.list'], exclude: config['message.prefix.exclude.list'] }) });
+    const stream = new ReplicationStream({ client: replication.client, config, options, tables, partition: this.partition, from, wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }) });
     const [version] = await query('SHOW server_version_num');
     stream.messages = Number(version?.[0] ?? 0) >= 140_000;
     stream.start();
@@ -101,7 +93,7 @@ class PostgresTask implements SourceTask {
     const { logger, metrics } = this.context;
     const source: SnapshotSource = { client, config: this.config, tables, snapshot: made.snapshot, lsn: made.consistentLsn, logger, metrics };
     const facts = await beginSnapshot(source);
-    const list = await new CapturedTables(queryOn(client, this.config), this.config, encodingOptions(this.config, this.context)).catalogue();
+    const list = await new CapturedTables(queryOn(client, this.config), this.config, encodingOptions(this.config, this.context, this.extra)).snapshotTables();
     const offset = (completed: boolean): PartitionOffset => ({ partition: this.partition, offset: snapshotOffset({ lsn: made.consistentLsn, txId: facts.txId, timeUs: facts.timeUs, completed }) });
     logger.info({ tables: list.length }, 'snapshot begins');
     for await (const batch of readTables(source, facts, list, signal)) { batch.offset = offset(false); yield batch; }

@@ -6,6 +6,7 @@
 import { decimalText, unscaledBytes } from '../../../envelopes/decimal.ts';
 import * as types from '../../../envelopes/logical/schemas.ts';
 import type { Schema, Struct, StructSchema, Value } from '../../../envelopes/schema.ts';
+import type { TextRule } from '../capture/column-rules.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { parseArray } from './values/array-text.ts';
 import { bitBytes, decimalCodec, hexBytes, hstorePairs, moneyUnscaled, pointWkb } from './values/scalars.ts';
@@ -34,6 +35,8 @@ export interface ColumnCodec {
   readonly placeholder: Value;
   /** Stands for a missing value of a required column, where it is not the plain zero of the schema. */
   readonly zero?: Value;
+  /** Stands for NULL where a mask hides that too. */
+  readonly ofNull?: Value;
 }
 
 type Codec = Omit<ColumnCodec, 'writeJson' | 'placeholder'> & { readonly writeJson?: JsonWriter; readonly placeholder?: Value };
@@ -47,6 +50,24 @@ export function codecFor(type: TypeInfo, typmod: number, options: EncodingOption
   return { placeholder, ...codec, writeJson: codec.writeJson ?? slowWriter(codec.schema, text => codec.decode(text)) };
 }
 
+/** Types whose values the text rules reach: those that JDBC calls character types. */
+const CHARACTER_TYPES = new Set(['text', 'varchar', 'bpchar', 'char', 'name']);
+
+/** A codec with the column's mask, hash or cut laid over it, and the schema parameters that tell of them. */
+export function rewritten(type: TypeInfo, typmod: number, codec: ColumnCodec, rulesFor: (length: number) => readonly TextRule[]): { readonly codec: ColumnCodec; readonly parameters: Readonly<Record<string, string>> } {
+  if (type.base !== undefined) return rewritten(type.base.type, typmod === -1 ? type.base.typmod : typmod, codec, rulesFor);
+  if (!(type.kind === 'e' || CHARACTER_TYPES.has(type.name)) || type.element !== undefined) return { codec, parameters: {} };
+  const rules = rulesFor(typmod === -1 ? -1 : typmod - 4);
+  if (rules.length === 0) return { codec, parameters: {} };
+  const apply = (value: Value): Value => rules.reduce<Value>((result, rule) => (typeof result === 'string' ? rule.apply(result) : rule.ofNull ?? null), value);
+  const decode = (source: string): Value => apply(codec.decode(source));
+  const ofNull = apply(null);
+  return {
+    codec: { ...codec, decode, writeJson: slowWriter(codec.schema, decode), placeholder: apply(codec.placeholder), ...(ofNull !== null && { ofNull }) },
+    parameters: Object.assign({}, ...rules.map(({ parameters }) => parameters)) as Record<string, string>,
+  };
+}
+
 const text: Codec = { schema: types.STRING, decode: value => value, writeJson: writeString };
 const named = (schema: Schema): Codec => ({ ...text, schema });
 const whole = (schema: Schema): Codec => ({ schema, decode: Number, writeJson: writeRaw });
@@ -58,7 +79,7 @@ const plain: Readonly<Record<string, Codec>> = {
   int2: whole(types.INT16), int4: whole(types.INT32), int8: long, oid: long,
   float4: { schema: types.FLOAT, decode: value => Math.fround(floating(value)) },
   float8: { schema: types.DOUBLE, decode: floating, writeJson: doubleWriter(slowWriter(types.DOUBLE, floating)) },
-  text, varchar: text, bpchar: text, char: text, name: text, citext: text,
+  text, varchar: text, bpchar: text, char: text, name: { ...text, decode: () => null, writeJson: slowWriter(types.STRING, () => null) }, citext: text,
   inet: text, cidr: text, macaddr: text, macaddr8: text,
   int4range: text, int8range: text, numrange: text, tsrange: text, tstzrange: text, daterange: text,
   json: named(types.json), jsonb: named(types.json), xml: named(types.xml), uuid: named(types.uuid), ltree: named(types.ltree), tsvector: named(types.tsvector),
@@ -89,7 +110,7 @@ function scalar(type: TypeInfo, typmod: number, options: EncodingOptions): Codec
     case 'varbit': return bits(typmod === -1 ? 2_147_483_647 : typmod);
     case 'bytea': return bytea(options);
     case 'hstore': return hstore(options);
-    default: return options.includeUnknown ? { schema: types.BYTES, decode: value => Buffer.from(value) } : undefined;
+    default: return options.includeUnknown ? unknown() : undefined;
   }
 }
 
@@ -128,19 +149,24 @@ function hstore(options: EncodingOptions): Codec {
   return { schema: types.json, decode: value => `{${hstorePairs(value).map(([key, item]) => `${JSON.stringify(key)}:${JSON.stringify(item)}`).join(',')}}`, placeholder: options.placeholder };
 }
 
+/** Types whose arrays Debezium leaves out. */
+const WITHOUT_ARRAY = new Set(['point', 'money', 'interval', 'xml', 'name', 'varbit', 'refcursor', 'tsvector']);
+const unknown = (): Codec => ({ schema: types.BYTES, decode: value => Buffer.from(value) });
+
 /**
  * Arrays hold optional elements, but for enums; the times in them keep milliseconds, as Debezium has it. A multi-dimensional array reads as nulls,
- * an array of bit strings as null.
+ * an array of bit strings as a null under the schema of its element.
  */
 function arrayCodec(element: TypeInfo, typmod: number, options: EncodingOptions): Codec | undefined {
+  if (element.kind === 'd' || WITHOUT_ARRAY.has(element.name)) return options.includeUnknown ? unknown() : undefined;
+  if (element.name === 'bit') return { schema: types.bits(typmod === -1 ? 1 : typmod), decode: () => null, placeholder: null };
   const item = codecFor(element, typmod, options);
   if (item === undefined) return undefined;
   const schema = types.array(element.kind === 'e' ? item.schema : types.optional(item.schema as StructSchema));
   const member = element.name === 'time' ? (text: string): Value => item.decode(text.replace(/(\.\d{3})\d+/, '$1')) : item.decode;
-  const isBits = element.name === 'bit' || element.name === 'varbit';
   return {
     schema,
-    decode: value => (isBits ? null : parseArray(value)?.map(({ text: found, nested }) => (found === null || nested ? null : member(found))) ?? null),
+    decode: value => parseArray(value)?.map(({ text: found, nested }) => (found === null || nested ? null : member(found))) ?? null,
     placeholder: item.schema.type === 'string' ? [options.placeholder] : null,
   };
 }

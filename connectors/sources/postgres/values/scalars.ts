@@ -24,9 +24,14 @@ export function decimalCodec(typmod: number, mode: 'precise' | 'string' | 'doubl
 
 function scaleOf(typmod: number): number { return (((typmod - 4) & 0x7ff) << 21) >> 21; }
 
+/** Zeros at the end are not carried, but the scale is never below 0. */
 function variableScale(text: string): Value {
   const parsed = parseDecimal(text);
-  return parsed === undefined ? null : { schema: types.variableScaleDecimal, values: [parsed.scale, unscaledBytes(parsed.unscaled)] };
+  if (parsed === undefined) return null;
+  let { unscaled, scale } = parsed;
+  if (scale < 0) { unscaled = rescale(unscaled, scale, 0); scale = 0; }
+  while (scale > 0 && unscaled % 10n === 0n) { unscaled /= 10n; scale--; }
+  return { schema: types.variableScaleDecimal, values: [scale, unscaledBytes(unscaled)] };
 }
 
 /** `\x…` → bytes. */
