@@ -79,6 +79,8 @@ export interface LakeTable extends AsyncDisposable {
 
 export interface TableFormat {
   readonly name: 'iceberg' | 'delta';
+  /** The nearest type that the format can hold, for types that it lacks (Delta: time and uuid become string). Absent: it holds all. Values are rendered by the shared part. */
+  fit?(type: ColumnType): ColumnType;
   /** Opens the table or makes it (idempotent when two make it at once). Existing tables keep their columns; the caller evolves. */
   openOrCreate(definition: TableDefinition, signal: AbortSignal): Promise<LakeTable>;
   /** Undefined when there is no such table. */

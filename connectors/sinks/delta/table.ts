@@ -1,0 +1,171 @@
+/** Delta tables by path: open, create, evolve. Files and commits: write.ts, commit.ts. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FatalError } from '../../../runtime/api/errors.ts';
+import { sameType } from '../tables/column-types.ts';
+import type { RoaringBitmap } from '../tables/roaring.ts';
+import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
+import { changeActions, commitInfo } from './commit.ts';
+import type { AddFile, DeletionVector, Protocol } from './format/actions.ts';
+import { inlineVector, vectorIn, vectorPath } from './format/deletion-vector.ts';
+import { decodeSchema, encodeSchema, fit, hasZoneless } from './format/schema.ts';
+import { rowsOf } from './format/statistics.ts';
+import { decodeToken } from './format/token.ts';
+import { DeltaLog } from './log.ts';
+
+/** Table property that names the key columns, as JSON. */
+const KEY_PROPERTY = 'tributary.key';
+const READABLE = new Set(['deletionVectors', 'timestampNtz']);
+const WRITABLE = new Set([...READABLE, 'appendOnly', 'invariants']);
+
+/** Delta tables below `warehouse` (a path on local disk). */
+export function deltaFormat(warehouse: string): TableFormat {
+  const locate = (name: readonly string[]): string => join(warehouse, ...name.map(part => part.replace(/[/\\:*?"<>|]/g, '_')));
+  const open = async (name: readonly string[]): Promise<DeltaTable | undefined> => {
+    const log = new DeltaLog(locate(name));
+    return await log.refresh() ? new DeltaTable(name, locate(name), log) : undefined;
+  };
+  return {
+    name: 'delta', fit, open,
+    openOrCreate: async definition => {
+      for (;;) {
+        const present = await open(definition.name);
+        if (present !== undefined) return present;
+        // Somebody else may make it at the same time: then theirs is opened.
+        await create(locate(definition.name), definition);
+      }
+    },
+  };
+}
+
+async function create(location: string, { name, columns, key }: TableDefinition): Promise<void> {
+  await mkdir(location, { recursive: true });
+  const now = Date.now();
+  const outcome = await new DeltaLog(location).put([
+    { commitInfo: commitInfo('CREATE TABLE', randomUUID(), now) },
+    { protocol: protocolFor(columns) },
+    { metaData: {
+      id: randomUUID(), format: { provider: 'parquet', options: {} }, schemaString: encodeSchema(columns), partitionColumns: [],
+      configuration: { 'delta.enableDeletionVectors': 'true', [KEY_PROPERTY]: JSON.stringify(key) }, createdTime: now,
+    } },
+  ]);
+  if (outcome === 'unknown') throw new FatalError(`Table ${name.join('.')} could not be made in ${location}`, { code: 'DELTA_CREATE', hint: 'See whether the warehouse is writable and its file system has hard links.' });
+}
+
+function protocolFor(columns: readonly Column[]): Protocol {
+  const features = ['deletionVectors', ...(hasZoneless(columns) ? ['timestampNtz'] : [])];
+  return { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: features, writerFeatures: features };
+}
+
+class DeltaTable implements LakeTable {
+  readonly name: readonly string[];
+  readonly location: string;
+  private readonly log: DeltaLog;
+  private readonly vectors = new Map<string, RoaringBitmap>();
+  private decoded: { readonly text: string; readonly columns: readonly Column[] } | undefined;
+
+  constructor(name: readonly string[], location: string, log: DeltaLog) {
+    this.name = name;
+    this.location = location;
+    this.log = log;
+    this.checkProtocol();
+  }
+
+  private checkProtocol(): void {
+    const { minReaderVersion = 1, minWriterVersion = 2, readerFeatures = [], writerFeatures = [] } = this.log.state.protocol ?? {};
+    const unknown = [...readerFeatures.filter(feature => !READABLE.has(feature)), ...writerFeatures.filter(feature => !WRITABLE.has(feature))];
+    if (minReaderVersion === 3 && minWriterVersion === 7 && unknown.length === 0 && readerFeatures.includes('deletionVectors') && this.log.state.metadata?.partitionColumns.length === 0) return;
+    throw new FatalError(`Delta table ${this.name.join('.')} uses what this sink cannot write${unknown.length > 0 ? `: ${[...new Set(unknown)].join(', ')}` : ': an older protocol or partitions'}`, { code: 'DELTA_PROTOCOL', hint: 'Write to a new table with table.name.format.' });
+  }
+
+  get columns(): readonly Column[] {
+    const text = this.log.state.metadata?.schemaString ?? '{"fields":[]}';
+    if (this.decoded?.text !== text) this.decoded = { text, columns: decodeSchema(text) };
+    return this.decoded.columns;
+  }
+  get key(): readonly string[] { return JSON.parse(this.log.state.metadata?.configuration[KEY_PROPERTY] ?? '[]') as readonly string[]; }
+  get version(): string { return String(this.log.state.version); }
+
+  async refresh(): Promise<void> {
+    await this.log.refresh();
+    this.checkProtocol();
+  }
+
+  async files(): Promise<readonly LiveFile[]> {
+    const files: LiveFile[] = [];
+    for (const add of this.log.state.files.values()) {
+      const path = this.absolute(add.path);
+      files.push({ path, rows: rowsOf(add.stats) ?? 0, deleted: add.deletionVector === undefined ? undefined : await this.vector(path, add.deletionVector) });
+    }
+    return files;
+  }
+  private absolute(path: string): string {
+    if (path.startsWith('file:')) return fileURLToPath(path);
+    const plain = decodeURIComponent(path);
+    return isAbsolute(plain) ? plain : join(this.location, plain);
+  }
+  private async vector(path: string, descriptor: DeletionVector): Promise<RoaringBitmap> {
+    const key = `${path}\u0000${descriptor.pathOrInlineDv}@${descriptor.offset ?? ''}`;
+    let bitmap = this.vectors.get(key);
+    if (bitmap === undefined) {
+      const file = vectorPath(descriptor);
+      bitmap = file === undefined ? inlineVector(descriptor) : vectorIn(await readFile(this.absolute(file)), descriptor);
+      for (const other of this.vectors.keys()) if (other.startsWith(`${path}\u0000`)) this.vectors.delete(other);
+      this.vectors.set(key, bitmap);
+    }
+    return bitmap;
+  }
+
+  tokens(): readonly Token[] { return [...this.log.state.transactions.values()].flatMap(transaction => decodeToken(transaction) ?? []); }
+
+  async newDataFile(): Promise<string> {
+    await mkdir(this.location, { recursive: true });
+    return join(this.location, `part-00000-${randomUUID()}.zstd.parquet`);
+  }
+
+  async evolve(columns: readonly Column[]): Promise<void> {
+    for (;;) {
+      const present = this.columns;
+      const narrow = columns.find(column => present.some(one => one.name === column.name && !sameType(one.type, column.type)));
+      if (narrow !== undefined) {
+        throw new FatalError(`Column ${narrow.name} of Delta table ${this.name.join('.')} is too narrow for its records now, and Delta widens types only with a feature that many readers lack`, {
+          code: 'DELTA_WIDEN', hint: `Stop the connector, rewrite the table with the wider type (CREATE OR REPLACE TABLE … AS SELECT with CAST of ${narrow.name}), or drop the table and reset the offsets of this sink.`,
+        });
+      }
+      const added = columns.filter(column => !present.some(one => one.name === column.name)).map(column => ({ ...column, required: false }));
+      if (added.length === 0) return;
+      const { metadata } = this.log.state;
+      if (metadata === undefined) return;
+      const all = [...present, ...added];
+      const outcome = await this.log.put([
+        { commitInfo: commitInfo('ADD COLUMNS', randomUUID(), Date.now()) },
+        ...(hasZoneless(added) && !hasZoneless(present) ? [{ protocol: protocolFor(all) }] : []),
+        { metaData: { ...metadata, schemaString: encodeSchema(all) } },
+      ]);
+      if (outcome === 'committed') return;
+      await this.refresh();
+    }
+  }
+
+  async commit(change: TableChange): Promise<CommitOutcome> {
+    const live = new Map<string, AddFile>();
+    for (const add of this.log.state.files.values()) live.set(this.absolute(add.path), add);
+    const actions = await changeActions(this.location, change, live, this.columns, Date.now());
+    const outcome = await this.log.put(actions);
+    if (outcome === 'committed') {
+      for (const [path, bitmap] of change.deletes) {
+        const descriptor = this.log.state.files.get(live.get(path)?.path ?? '')?.deletionVector;
+        for (const other of this.vectors.keys()) if (other.startsWith(`${path}\u0000`)) this.vectors.delete(other);
+        if (descriptor !== undefined) this.vectors.set(`${path}\u0000${descriptor.pathOrInlineDv}@${descriptor.offset ?? ''}`, bitmap);
+      }
+      // The commit stands whether or not its checkpoint can be written; the next one tries again.
+      await this.log.checkpoint().catch(() => undefined);
+    }
+    return outcome;
+  }
+
+  hasCommit(commitId: string): Promise<boolean> { return Promise.resolve(this.log.state.commits.has(commitId)); }
+  [Symbol.asyncDispose](): Promise<void> { return Promise.resolve(); }
+}

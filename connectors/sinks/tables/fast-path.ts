@@ -1,0 +1,29 @@
+/** Envelope bytes → columns without values in between, for what a compiled parser knows; everything else goes the general way. */
+import type { SinkBatch } from '../../../runtime/api/plugin.ts';
+import { compileEnvelope, type EnvelopeParser } from './envelope-parser.ts';
+import type { NameFacts } from './table-name.ts';
+import type { Binding, TableWriter } from './table-writer.ts';
+
+/** Parsers by topic, learnt from the records that went the general way. */
+export class FastPath {
+  private readonly parsers = new Map<string, EnvelopeParser>();
+
+  /** Takes record `i` in and returns its table; undefined when it has to go the general way (nothing is changed then). */
+  take(batch: SinkBatch, i: number, isNews: (writer: TableWriter) => boolean): TableWriter | undefined {
+    const { json } = batch;
+    if (json === undefined) return undefined;
+    const parser = this.parsers.get(batch.topic);
+    if (parser === undefined || !isNews(parser.writer)) return undefined;
+    return parser.take(json, i) ? parser.writer : undefined;
+  }
+
+  learn(batch: SinkBatch, i: number, writer: TableWriter, binding: Binding, facts: NameFacts): void {
+    const { json } = batch;
+    if (json === undefined || !json.valueSchemas) return;
+    const parser = compileEnvelope(json, i, writer, binding, facts);
+    if (parser !== undefined) this.parsers.set(batch.topic, parser);
+  }
+
+  /** A table's buffer was replaced: parsers hold its columns. */
+  forget(writer: TableWriter): void { for (const [topic, parser] of this.parsers) if (parser.writer === writer && !parser.rebind()) this.parsers.delete(topic); }
+}

@@ -1,0 +1,80 @@
+/** Keys as bytes and as 64-bit hashes. A single fixed-width key column of up to 8 bytes is its own hash: no two keys share it. */
+import type { ColumnBuffer } from './column-buffer.ts';
+import { FatalError } from '../../../runtime/api/errors.ts';
+
+export class KeyCodec {
+  /** True when equal hashes mean equal keys. */
+  readonly exact: boolean;
+  /** The key encoded last: `bytes[0, length)`, and its hash. */
+  bytes: Buffer = Buffer.allocUnsafe(256);
+  length = 0;
+  high = 0;
+  low = 0;
+
+  constructor(columns: readonly ColumnBuffer[]) {
+    const nested = columns.find(column => column.width < 0);
+    if (nested !== undefined) throw new FatalError(`Column ${nested.column.name} cannot be part of a key`, { code: 'KEY_TYPE', hint: 'Set message.key.columns at the source to columns of plain types, or mode=append at the sink.' });
+    this.exact = columns.length === 1 && (columns[0]?.width ?? 0) > 0 && (columns[0]?.width ?? 0) <= 8;
+  }
+
+  /** Encodes the key of one row. False when a part of it is null. */
+  encode(columns: readonly ColumnBuffer[], row: number): boolean {
+    let at = 0;
+    for (const { state, width, bytes, words, arena } of columns) {
+      if (state[row] !== 1) return false;
+      if (width > 0) {
+        if (at + width > this.bytes.length) this.grow(at + width, at);
+        const from = row * width;
+        for (let i = 0; i < width; i++) this.bytes[at + i] = bytes[from + i] ?? 0;
+        at += width;
+      } else {
+        const start = words[row * 2] ?? 0, length = words[row * 2 + 1] ?? 0;
+        if (at + 4 + length > this.bytes.length) this.grow(at + 4 + length, at);
+        this.bytes.writeInt32LE(length, at);
+        arena.copy(this.bytes, at + 4, start, start + length);
+        at += 4 + length;
+      }
+    }
+    this.length = at;
+    this.hash();
+    return true;
+  }
+
+  private grow(needed: number, used: number): void {
+    const larger = Buffer.allocUnsafe(Math.max(needed, this.bytes.length * 2));
+    this.bytes.copy(larger, 0, 0, used);
+    this.bytes = larger;
+  }
+
+  private hash(): void {
+    const { bytes, length } = this;
+    if (this.exact) {
+      let low = 0, high = 0;
+      for (let i = Math.min(length, 4) - 1; i >= 0; i--) low = (low << 8) | (bytes[i] ?? 0);
+      for (let i = length - 1; i >= 4; i--) high = (high << 8) | (bytes[i] ?? 0);
+      this.low = low >>> 0;
+      this.high = high >>> 0;
+      return;
+    }
+    // Two lanes of a multiply-and-rotate hash after MurmurHash3's finish (public domain, A. Appleby).
+    let a = 0x9747b28c, b = 0x3c6ef372;
+    for (let i = 0; i < length; i++) {
+      const byte = bytes[i] ?? 0;
+      a = Math.imul(a ^ byte, 0x01000193);
+      b = Math.imul(((b << 5) | (b >>> 27)) ^ byte, 0x85ebca6b);
+    }
+    this.low = mix(a ^ length);
+    this.high = mix(b + length);
+  }
+}
+
+/** Spreads 32 bits over 32 bits, one to one. */
+export function mix(value: number): number {
+  let h = value | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** Where a search for a 64-bit hash begins. */
+export function slotOf(low: number, high: number): number { return mix(low ^ Math.imul(high, 0x9e3779b1)); }

@@ -1,0 +1,48 @@
+import { bool, int, list, long, oneOf, string } from '../../../runtime/api/config.ts';
+
+/** Options that every table sink has; a format spreads them into its own declaration. */
+export const tableSinkOptions = {
+  'topics': list({ default: [] as readonly string[], group: 'Input', importance: 'HIGH', doc: 'Topics to read, separated by commas. Either this or topics.regex.' }),
+  'topics.regex': string({ group: 'Input', importance: 'HIGH', doc: 'Java-style regular expression that a topic name has to match as a whole. Either this or topics.', check: regexProblem }),
+  'warehouse': string({ required: true, group: 'Tables', importance: 'HIGH', doc: 'Folder under which the tables lie: a path on local disk, with or without file://.' }),
+  'table.name.format': string({
+    default: '', group: 'Tables', importance: 'MEDIUM',
+    doc: 'Name of the table for a record, parts separated by dots. ${topic}, ${source.db}, ${source.schema} and ${source.table} stand for what the record says. Empty: schema and table of the source block, else the topic name.',
+  }),
+  'mode': oneOf(['upsert', 'append'], { default: 'upsert', group: 'Tables', importance: 'HIGH', doc: 'upsert: the table equals the source table; needs a record key. append: the new row of each insert, update and snapshot record is added, deletes change nothing.' }),
+  'truncate.enabled': bool({ default: true, group: 'Tables', importance: 'MEDIUM', doc: 'Whether a truncate event empties the table.' }),
+  'commit.interval.ms': int({ default: 10_000, group: 'Commit', importance: 'MEDIUM', doc: 'Time between two table commits, in milliseconds.', check: atLeast(1) }),
+  'commit.max.bytes': long({ default: 128 * 1024 * 1024, group: 'Commit', importance: 'MEDIUM', doc: 'Bytes of buffered rows that bring a commit forward.', check: atLeast(64 * 1024) }),
+  'sink.memory.bytes': long({ default: 384 * 1024 * 1024, group: 'Commit', importance: 'MEDIUM', doc: 'Bytes that key indexes and the Parquet writer of this sink may use. A table whose index does not fit is searched by a scan of its key columns at each commit.', check: atLeast(16 * 1024 * 1024) }),
+} as const;
+
+/** Parsed {@link tableSinkOptions}. */
+export interface TableSinkConfig {
+  readonly 'topics': readonly string[];
+  readonly 'topics.regex': string | undefined;
+  readonly 'warehouse': string;
+  readonly 'table.name.format': string;
+  readonly 'mode': 'upsert' | 'append';
+  readonly 'truncate.enabled': boolean;
+  readonly 'commit.interval.ms': number;
+  readonly 'commit.max.bytes': number;
+  readonly 'sink.memory.bytes': number;
+}
+
+/** Rules over several of the shared options. */
+export function checkTableSink(config: TableSinkConfig): readonly { readonly option: string; readonly message: string }[] {
+  const named = config.topics.length > 0, matched = config['topics.regex'] !== undefined && config['topics.regex'] !== '';
+  if (named && matched) return [{ option: 'topics', message: 'topics and topics.regex are mutually exclusive options, but both are set.' }];
+  if (!named && !matched) return [{ option: 'topics', message: 'Must configure one of topics or topics.regex' }];
+  return [];
+}
+
+/** Folder of the warehouse as a path. */
+export function warehousePath(warehouse: string): string {
+  return warehouse.startsWith('file:') ? decodeURIComponent(new URL(warehouse).pathname) : warehouse;
+}
+
+function atLeast(least: number): (value: number) => string | undefined { return value => (value < least ? `Value must be at least ${least}` : undefined); }
+function regexProblem(text: string): string | undefined {
+  try { new RegExp(text); return undefined; } catch (error) { return `Not a regular expression: ${(error as Error).message}`; }
+}

@@ -1,0 +1,29 @@
+/** Text of times as Debezium writes them: ISO 8601, years beyond 9999 with a sign. */
+const ZONED = /^([+-]?\d{4,})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:Z|([+-])(\d\d)(?::?(\d\d))?(?::?(\d\d))?)$/;
+const DAY_MICROS = 86_400_000_000n;
+
+/** Days from 1970-01-01, proleptic Gregorian (Hinnant, "chrono-compatible low-level date algorithms"). */
+export function daysOf(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400), yearOfEra = y - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468;
+}
+
+/** ISO text with a zone → microseconds since the epoch; digits beyond are cut. Undefined for anything else. */
+export function parseZoned(text: string): bigint | undefined {
+  const match = ZONED.exec(text);
+  if (match === null) return undefined;
+  const [, year = '', month = '', day = '', hour = '', minute = '', second = '0', fraction = '', sign, offsetHour = '0', offsetMinute = '0', offsetSecond = '0'] = match;
+  let seconds = Number(hour) * 3600 + Number(minute) * 60 + Number(second);
+  if (sign !== undefined) seconds -= (sign === '-' ? -1 : 1) * (Number(offsetHour) * 3600 + Number(offsetMinute) * 60 + Number(offsetSecond));
+  return BigInt(daysOf(Number(year), Number(month), Number(day))) * DAY_MICROS + BigInt(seconds) * 1_000_000n + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
+}
+
+/** Microseconds past midnight → `HH:MM:SS[.ffffff]`. */
+export function clockText(micros: bigint): string {
+  const whole = micros / 1_000_000n, rest = micros % 1_000_000n;
+  const pad = (value: bigint): string => value.toString().padStart(2, '0');
+  const clock = `${pad(whole / 3600n)}:${pad((whole / 60n) % 60n)}:${pad(whole % 60n)}`;
+  return rest === 0n ? clock : `${clock}.${rest.toString().padStart(6, '0').replace(/0+$/, '')}`;
+}
