@@ -1,0 +1,48 @@
+/** The part of a connector's configuration that the worker itself reads. Names, defaults and rules: Kafka Connect 4.3, ConnectorConfig and its source and sink sides. */
+import { bool, className, defineConfig, int, list, long, oneOf, short, string, type ConfigOf } from '../api/config.ts';
+
+const common = {
+  name: string({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector name', width: 'MEDIUM', doc: 'Name of the connector, one of a kind in its worker.' }),
+  'connector.class': className({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector class', width: 'LONG', doc: 'Class name of the connector, as Kafka Connect knows it, or its alias.' }),
+  'tasks.max': int({ default: 1, group: 'Common', importance: 'HIGH', displayName: 'Tasks max', width: 'SHORT', doc: 'The most tasks that this connector may have.', check: n => (n < 1 ? 'Value must be at least 1' : undefined) }),
+  'tasks.max.enforce': bool({ default: true, group: 'Common', importance: 'LOW', doc: 'Whether tasks.max is a strict bound.' }),
+  'key.converter': className({ group: 'Common', importance: 'LOW', displayName: 'Key converter class', width: 'SHORT', doc: 'Converter of record keys; that of the worker when it is not set.' }),
+  'value.converter': className({ group: 'Common', importance: 'LOW', displayName: 'Value converter class', width: 'SHORT', doc: 'Converter of record values; that of the worker when it is not set.' }),
+  'header.converter': className({ group: 'Common', importance: 'LOW', displayName: 'Header converter class', width: 'SHORT', doc: 'Converter of record headers; that of the worker when it is not set.' }),
+  transforms: list({ default: [], group: 'Transforms', importance: 'LOW', displayName: 'Transforms', width: 'LONG', doc: 'Aliases of the transforms, in order.' }),
+  predicates: list({ default: [], group: 'Predicates', importance: 'LOW', displayName: 'Predicates', width: 'LONG', doc: 'Aliases of the predicates that transforms may name.' }),
+  'config.action.reload': oneOf(['none', 'restart'], { default: 'restart', group: 'Common', importance: 'LOW', displayName: 'Reload Action', doc: 'What happens when a value from a configuration provider changes.' }),
+  'errors.retry.timeout': long({ default: 0, group: 'Error Handling', displayName: 'Retry Timeout for Errors', width: 'MEDIUM', doc: 'How long a failed step of a record is tried again, in milliseconds; 0 = not at all, -1 = without end.' }),
+  'errors.retry.delay.max.ms': long({ default: 60_000, group: 'Error Handling', displayName: 'Maximum Delay Between Retries for Errors', width: 'MEDIUM', doc: 'The longest pause between two tries, in milliseconds.' }),
+  'errors.tolerance': oneOf(['none', 'all'], { default: 'none', group: 'Error Handling', displayName: 'Error Tolerance', width: 'SHORT', doc: 'none: a bad record fails the task; all: it is skipped and reported.' }),
+  'errors.log.enable': bool({ default: false, group: 'Error Handling', displayName: 'Log Errors', width: 'SHORT', doc: 'Log each bad record also when it fails the task.' }),
+  'errors.log.include.messages': bool({ default: false, group: 'Error Handling', displayName: 'Log Error Details', width: 'SHORT', doc: 'Log partition and offset with it. Keys and values are never logged.' }),
+};
+
+export const sourceConnectorConfig = defineConfig({
+  ...common,
+  'topic.creation.groups': list({ default: [], group: 'Topic Creation', importance: 'LOW', displayName: 'Topic Creation Groups', width: 'LONG', doc: 'Groups of settings for topics that this connector makes.' }),
+  'exactly.once.support': oneOf(['requested', 'required'], { default: 'requested', group: 'Exactly Once Support', displayName: 'Exactly once support', width: 'SHORT', doc: 'required refuses to start where exactly-once delivery is not given; the embedded log always gives it.' }),
+  'transaction.boundary': oneOf(['poll', 'interval', 'connector'], { default: 'poll', group: 'Exactly Once Support', displayName: 'Transaction Boundary', width: 'SHORT', doc: 'What ends a transaction on Kafka; without meaning on the embedded log.' }),
+  'transaction.boundary.interval.ms': long({ group: 'Exactly Once Support', importance: 'LOW', displayName: 'Transaction boundary interval', width: 'SHORT', doc: 'Interval of transactions with transaction.boundary=interval, in milliseconds.' }),
+  'offsets.storage.topic': string({ group: 'offsets.topic', importance: 'LOW', displayName: 'Offsets topic', width: 'LONG', doc: 'Offsets topic of its own, on Kafka.' }),
+});
+
+export const sinkConnectorConfig = defineConfig({
+  ...common,
+  topics: list({ default: [], group: 'Common', importance: 'HIGH', displayName: 'Topics', width: 'LONG', doc: 'Topics to read, separated by commas.' }),
+  'topics.regex': string({ default: '', group: 'Common', importance: 'HIGH', displayName: 'Topics regex', width: 'LONG', doc: 'Regular expression that the names of the topics to read match; instead of topics.' }),
+  'errors.deadletterqueue.topic.name': string({ default: '', group: 'Error Handling', displayName: 'Dead Letter Queue Topic Name', width: 'MEDIUM', doc: 'Topic for records that could not be handled; none when empty.' }),
+  'errors.deadletterqueue.topic.replication.factor': short({ default: 3, group: 'Error Handling', displayName: 'Dead Letter Queue Topic Replication Factor', width: 'MEDIUM', doc: 'Replication factor of that topic on Kafka.' }),
+  'errors.deadletterqueue.context.headers.enable': bool({ default: false, group: 'Error Handling', displayName: 'Enable Error Context Headers', width: 'MEDIUM', doc: 'Add headers that say what failed, and where.' }),
+}, {
+  check: config => {
+    const { topics, 'topics.regex': regex, 'errors.deadletterqueue.topic.name': dead } = config;
+    if (topics.length === 0 && regex === '') return [{ option: 'topics', message: "Must configure one of topics or topics.regex" }];
+    if (topics.length > 0 && regex !== '') return [{ option: 'topics', message: 'topics and topics.regex are mutually exclusive options, but both are set.' }];
+    if (dead !== '' && (topics.includes(dead) || (regex !== '' && new RegExp(`^(?:${regex})$`, 'u').test(dead)))) return [{ option: 'topics', message: `The DLQ topic '${dead}' may not be included in the list of topics ("topics"=${topics.join(',')}) consumed by the connector` }];
+    return [];
+  },
+});
+export type SourceConnectorConfig = ConfigOf<typeof sourceConnectorConfig>;
+export type SinkConnectorConfig = ConfigOf<typeof sinkConnectorConfig>;

@@ -1,0 +1,33 @@
+/** What the REST thread and a task's thread say to each other. */
+import type { MetricSample } from './herder.ts';
+
+/** Handed to the thread when it starts. */
+export interface TaskOrder {
+  readonly connector: string;
+  readonly task: number;
+  /** Module whose `connectors` export lists the plugins. */
+  readonly pluginsUrl: string;
+  readonly config: Readonly<Record<string, string>>;
+  readonly worker: Readonly<Record<string, string>>;
+  readonly logDirectory: string;
+  readonly logLevel: string;
+}
+
+/** To the task. After `stop` it drains, commits and ends. */
+export type ToTask = { readonly kind: 'stop' };
+
+/** What made a task end, as plain data. */
+export interface TaskFailure {
+  readonly message: string;
+  readonly code: string;
+  readonly hint: string | undefined;
+  readonly trace: string;
+  /** Passing trouble: the worker starts the task again by itself. */
+  readonly retriable: boolean;
+}
+
+export type FromTask =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'topic'; readonly topic: string }
+  | { readonly kind: 'metrics'; readonly samples: readonly MetricSample[] }
+  | { readonly kind: 'ended'; readonly failure: TaskFailure | undefined };
