@@ -79,7 +79,7 @@ export class DeltaLog {
       await writeFile(`${draft}.json`, encodeActions(actions));
       await using duck = await Parquet.open(128 * 1_048_576);
       const columns = Object.entries(CHECKPOINT).map(([name, type]) => `${name}: ${literal(type)}`).join(', ');
-      await duck.query(`COPY (SELECT * FROM read_json(${literal(`${draft}.json`)}, format = 'newline_delimited', maximum_object_size = 268435456, columns = {${columns}})) TO ${literal(draft)} (FORMAT parquet, COMPRESSION snappy)`);
+      await duck.query(`COPY (SELECT * FROM read_json(${literal(`${draft}.json`)}, format = 'newline_delimited', columns = {${columns}})) TO ${literal(draft)} (FORMAT parquet, COMPRESSION snappy)`);
       await rename(draft, target);
       await syncFile(target);
       await replace(join(this.folder, '_last_checkpoint'), JSON.stringify({ version, size: actions.length }));

@@ -141,7 +141,11 @@ export class ColumnBuffer {
     const start = this.place(row, Buffer.byteLength(value));
     this.arena.write(value, start, 'utf8');
   }
-  setBytes(row: number, value: Uint8Array): void { this.arena.set(value, this.place(row, value.length)); }
+  setBytes(row: number, value: Uint8Array): void {
+    // First the place: it may put a larger arena where the present one is.
+    const start = this.place(row, value.length);
+    this.arena.set(value, start);
+  }
   setNested(row: number, value: DuckDBValue): void { this.state[row] = PRESENT; this.nested[row] = value; }
 
   /** Bytes of a text or binary value; valid until the next write. */

@@ -20,10 +20,12 @@ export class FastPath {
   learn(batch: SinkBatch, i: number, writer: TableWriter, binding: Binding, facts: NameFacts): void {
     const { json } = batch;
     if (json === undefined || !json.valueSchemas) return;
+    // A record that the parser left to the general way, not one that it does not know.
+    if (this.parsers.get(batch.topic)?.knows(json, i, binding) === true) return;
     const parser = compileEnvelope(json, i, writer, binding, facts);
     if (parser !== undefined) this.parsers.set(batch.topic, parser);
   }
 
-  /** A table's buffer was replaced: parsers hold its columns. */
-  forget(writer: TableWriter): void { for (const [topic, parser] of this.parsers) if (parser.writer === writer && !parser.rebind()) this.parsers.delete(topic); }
+  /** A table's columns may have changed: parsers for the old ones go. */
+  forget(writer: TableWriter): void { for (const [topic, parser] of this.parsers) if (parser.writer === writer && !writer.holds(parser.binding)) this.parsers.delete(topic); }
 }

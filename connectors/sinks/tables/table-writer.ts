@@ -73,6 +73,7 @@ export class TableWriter {
   get dirty(): boolean { return this.touched; }
   get rows(): RowBuffer { return this.buffer; }
   get keys(): readonly ColumnBuffer[] { return this.keyScratch; }
+  get upserts(): boolean { return this.options.upsert; }
 
   private newLocator(): KeyLocator { return new KeyLocator(this.table, this.options.parquet, this.keyCells.map(cell => cell.column), this.options.logger, this.options.indexBytes); }
 
@@ -107,6 +108,9 @@ export class TableWriter {
     byKey.set(keySchema, binding);
     return binding;
   }
+
+  /** False once the table's columns have changed since the binding was made. */
+  holds(binding: Binding): boolean { return this.bindings.get(binding.rowSchema)?.get(binding.keySchema) === binding; }
 
   private checkKey(keySchema: StructSchema | undefined): void {
     if (!this.options.upsert || keySchema === undefined) return;
@@ -315,7 +319,8 @@ export class TableWriter {
 
   private committed(places: readonly Place[], written: WrittenFile | undefined, rows: Int32Array): void {
     if (this.options.upsert) this.locator.apply({ places, written: written?.path, rows, last: this.last, replaceAll: this.replaceAll });
-    this.clear();
+    // After a conflict the table may have columns that others added.
+    if (this.buffer.columns.length === this.table.columns.length) this.clear(); else this.reset();
   }
 
   /** A token of ours that moved without us: two tasks write the same partitions. */
