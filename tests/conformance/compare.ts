@@ -1,5 +1,6 @@
 /** Recorded against produced records: JSON text for JSON text, number spelling and member order included, but for masks. */
 import { type Json, parseExact } from '../../runtime/api/exact-json.ts';
+import { DECLARED } from './declared-differences.ts';
 
 export interface RecordText { readonly topic: string; readonly partition: number; readonly key: string | null; readonly value: string | null; readonly headers: readonly (readonly [string, string | null])[] }
 export interface Mask { readonly path?: string; readonly header?: string; readonly topic?: string }
@@ -14,30 +15,47 @@ export function differences(recorded: RecordText, produced: RecordText, masks: r
   const paths = new Set(masks.filter(({ path, topic }) => path !== undefined && (topic === undefined || topic === recorded.topic)).map(({ path }) => path ?? ''));
   const headers = new Set(masks.flatMap(({ header }) => (header === undefined ? [] : [header])));
   part('.key', recorded.key, produced.key, paths, found);
-  part('.value', recorded.value, produced.value, paths, found);
+  part('.value', recorded.value, produced.value, paths, found, rowTypes(recorded.value));
   const shown = (record: RecordText): string => JSON.stringify(record.headers.map(([name, value]) => [name, headers.has(name) ? '*' : value]));
   if (shown(recorded) !== shown(produced)) found.push(`.headers: ${shown(recorded)} ≠ ${shown(produced)}`);
   return found;
 }
 
-function part(path: string, recorded: string | null, produced: string | null, masks: ReadonlySet<string>, found: string[]): void {
+function part(path: string, recorded: string | null, produced: string | null, masks: ReadonlySet<string>, found: string[], row?: RowTypes): void {
   if (recorded === produced || masks.has(path)) return;
   if (recorded === null || produced === null) { found.push(`${path}: ${short(recorded)} ≠ ${short(produced)}`); return; }
-  compare(path, tree(recorded), tree(produced), masks, found);
+  compare(path, tree(recorded), tree(produced), masks, found, row);
 }
 
-function compare(path: string, recorded: Json, produced: Json, masks: ReadonlySet<string>, found: string[]): void {
+/** Of a row change: whether a snapshot gave it, and the schema name of each column. */
+interface RowTypes { readonly snapshot: boolean; readonly types: ReadonlyMap<string, string | undefined> }
+
+function rowTypes(value: string | null): RowTypes | undefined {
+  if (value === null || !value.includes('"payload"')) return undefined;
+  const { schema, payload } = JSON.parse(value) as { schema?: { fields?: { field: string; name?: string; fields?: { field: string; name?: string }[] }[] }; payload?: { op?: string; source?: { snapshot?: string } } | null };
+  const row = schema?.fields?.find(({ field }) => field === 'after')?.fields ?? schema?.fields ?? [];
+  const known = payload?.source?.snapshot;
+  return { snapshot: known === undefined || known !== 'false', types: new Map(row.map(({ field, name }) => [field, name])) };
+}
+
+function declared(path: string, recorded: Json, produced: Json, row: RowTypes | undefined): boolean {
+  const column = /^\.value\.payload\.(?:after\.)?([^.[]+)$/.exec(path)?.[1];
+  if (row === undefined || column === undefined || !row.types.has(column)) return false;
+  return DECLARED.some(({ fits }) => fits({ path, snapshot: row.snapshot, type: row.types.get(column), recorded, produced }));
+}
+
+function compare(path: string, recorded: Json, produced: Json, masks: ReadonlySet<string>, found: string[], row?: RowTypes): void {
   if (masks.has(path) || found.length > 20) return;
   if (typeof recorded === 'string' && typeof produced === 'string' && [...masks].some(mask => mask.startsWith(`${path}(json)`))) {
-    compare(`${path}(json)`, tree(recorded), tree(produced), masks, found);
+    compare(`${path}(json)`, tree(recorded), tree(produced), masks, found, row);
   } else if (Array.isArray(recorded) && Array.isArray(produced)) {
     if (recorded.length !== produced.length) found.push(`${path}: ${recorded.length} elements ≠ ${produced.length}: ${short(recorded)} ≠ ${short(produced)}`);
-    else recorded.forEach((item: Json, i) => compare(path.endsWith('.fields') ? `${path}[${name(item) ?? i}]` : `${path}[]`, item, produced[i] as Json, masks, found));
+    else recorded.forEach((item: Json, i) => compare(path.endsWith('.fields') ? `${path}[${name(item) ?? i}]` : `${path}[]`, item, produced[i] as Json, masks, found, row));
   } else if (isObject(recorded) && isObject(produced)) {
     const keys = Object.keys(recorded);
     if (keys.join() !== Object.keys(produced).join()) found.push(`${path}: members ${keys.join()} ≠ ${Object.keys(produced).join()}`);
-    for (const key of keys) if (key in produced) compare(`${path}.${key}`, recorded[key] ?? null, produced[key] ?? null, masks, found);
-  } else if (recorded !== produced) found.push(`${path}: ${short(recorded)} ≠ ${short(produced)}`);
+    for (const key of keys) if (key in produced) compare(`${path}.${key}`, recorded[key] ?? null, produced[key] ?? null, masks, found, row);
+  } else if (recorded !== produced && !declared(path, recorded, produced, row)) found.push(`${path}: ${short(recorded)} ≠ ${short(produced)}`);
 }
 
 function isObject(json: Json): json is Readonly<Record<string, Json>> { return json !== null && typeof json === 'object' && !Array.isArray(json); }

@@ -62,6 +62,10 @@ export type RecordKind = 'change' | 'tombstone' | 'key-delete' | 'key-tombstone'
 export interface TableEncoder {
   /** Kinds of records this change becomes, in order. Shared arrays, compare by identity. */
   kinds(change: Change): readonly RecordKind[];
+  /** True when an update becomes a delete and a create. */
+  keyChanged(op: Operation, before: RowImage | undefined, after: RowImage | undefined): boolean;
+  /** True when no carried column differs; false where the old row is not known. */
+  unchanged(before: RowImage | undefined, after: RowImage | undefined): boolean;
   decode(change: Change, kind: RecordKind): SourceRecord;
   writeKey(change: Change, kind: RecordKind, schemas: boolean, out: ByteWriter): boolean;
   writeValue(change: Change, kind: RecordKind, schemas: boolean, out: ByteWriter): boolean;

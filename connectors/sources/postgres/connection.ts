@@ -20,6 +20,11 @@ function tls(config: PostgresConfig, host: string): ClientConfig['ssl'] {
   };
 }
 
+/** Statements between single semicolons; a doubled one stands for itself. */
+function initialStatements(config: PostgresConfig): string[] {
+  return (config['database.initial.statements'] ?? '').replaceAll(';;', '\u0000').split(';').map(text => text.replaceAll('\u0000', ';').trim()).filter(text => text !== '');
+}
+
 /** Opens one connection with a session whose text formats are fixed. Throws RetriableError or FatalError. */
 export async function connect(config: PostgresConfig, replication: boolean): Promise<Client> {
   const host = config['database.hostname'];
@@ -32,6 +37,7 @@ export async function connect(config: PostgresConfig, replication: boolean): Pro
     client.on('error', () => { /* whoever uses the connection meets the error there */ });
     await client.connect();
     await client.query(SESSION);
+    if (!replication) for (const statement of initialStatements(config)) await client.query(statement);
     return client;
   };
   try {

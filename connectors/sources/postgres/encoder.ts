@@ -49,7 +49,7 @@ function keyStruct(table: TableSchema, schema: StructSchema, image: RowImage): S
 }
 
 /** True when an update's old image carries a key that differs from the new one. */
-function keyChanged(table: TableSchema, { op, before, after }: Change): boolean {
+function keyChanged(table: TableSchema, { op, before, after }: Pick<Change, 'op' | 'before' | 'after'>): boolean {
   if (op !== 'u' || before === undefined || after === undefined) return false;
   return table.keyPositions.some(position => {
     const from = before.start[position] ?? ABSENT, to = after.start[position] ?? ABSENT;
@@ -59,6 +59,14 @@ function keyChanged(table: TableSchema, { op, before, after }: Change): boolean 
   });
 }
 
+function sameValue(before: RowImage, after: RowImage, position: number): boolean {
+  const from = before.start[position] ?? ABSENT, to = after.start[position] ?? ABSENT;
+  if (to === UNCHANGED_TOAST) return true;
+  if (from < 0 || to < 0) return from === to;
+  return before.buffer.compare(after.buffer, to, after.end[position], from, before.end[position]) === 0;
+}
+
+/** Composes the writers of one table version. */
 export function compileTable(table: TableSchema, options: EncodingOptions): TableEncoder {
   const { keySchema } = table;
   const deleteKinds = options.tombstones ? DELETE : CHANGE;
@@ -76,8 +84,11 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
     if (other === undefined) return context;
     return [{ name: kind === 'key-create' ? '__debezium.oldkey' : '__debezium.newkey', value: Buffer.from(valueJson(keySchema, keyStruct(table, keySchema, other))) }, ...context];
   };
+  const carried = table.columns.flatMap((column, position) => (column.codec === undefined ? [] : [position]));
   return {
     headers,
+    keyChanged: (op, before, after) => keySchema !== null && keyChanged(table, { op, before, after }),
+    unchanged: (before, after) => before !== undefined && after !== undefined && carried.every(position => sameValue(before, after, position)),
     kinds: change => (change.op === 'd' ? deleteKinds : keySchema !== null && keyChanged(table, change) ? keyKinds : CHANGE),
     decode: (change, kind) => decode(table, options, change, kind, keyImage(change, kind), headers(change, kind)),
     writeKey: (change, kind, schemas, out) => {
@@ -96,7 +107,8 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
       if (before === undefined) out.write(NULL); else writeRow(before, out);
       out.write(AFTER);
       if (after === undefined) out.write(NULL); else writeRow(after, out);
-      const { transaction, processedNs } = change;
+      const { processedNs } = change;
+      const transaction = transactionOf(change, kind);
       const nanos = processedNs.toString();
       const block = transaction === undefined ? 'null' : `{"id":"${transaction.id}","total_order":${transaction.totalOrder},"data_collection_order":${transaction.dataCollectionOrder}}`;
       out.writeText(`,"source":${sourceText(change.source)},"transaction":${block},"op":"${op}","ts_ms":${nanos.slice(0, -6)},"ts_us":${nanos.slice(0, -3)},"ts_ns":${nanos}}`);
@@ -107,6 +119,12 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
 }
 
 const BEFORE = Buffer.from('{"before":'), AFTER = Buffer.from(',"after":');
+
+/** The create half of a key change is the event after its delete half. */
+function transactionOf({ transaction }: Change, kind: RecordKind): Change['transaction'] {
+  if (transaction === undefined || kind !== 'key-create') return transaction;
+  return { ...transaction, totalOrder: transaction.totalOrder + 1n, dataCollectionOrder: transaction.dataCollectionOrder + 1n };
+}
 
 /** What the record of this kind shows of a change. */
 function shape(change: Change, kind: RecordKind): { op: string; before: RowImage | undefined; after: RowImage | undefined } {
@@ -121,7 +139,8 @@ function decode(table: TableSchema, options: EncodingOptions, change: Change, ki
   const base = { topic, partition: null, key, timestamp: null, headers: headers.map(({ name, value }): Header => ({ name, schema: STRING, value: value === null ? null : Buffer.from(value).toString('utf8') })) };
   if (kind === 'tombstone' || kind === 'key-tombstone') return { ...base, value: { schema: null, value: null } };
   const { op, before, after } = shape(change, kind);
-  const { transaction, processedNs } = change;
+  const { processedNs } = change;
+  const transaction = transactionOf(change, kind);
   const block = envelope.fields[3]?.schema as StructSchema;
   const value: Struct = {
     schema: envelope,

@@ -2,7 +2,7 @@
 import { topicName, transactionBlock } from '../../../envelopes/change-event.ts';
 import { BYTES, INT64, optional, STRING, struct } from '../../../envelopes/logical/schemas.ts';
 import type { SourceRecord } from '../../../runtime/api/plugin.ts';
-import type { EventSource } from './change.ts';
+import type { EventSource, TransactionInfo } from './change.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { sourceSchema, sourceStruct } from './source-info.ts';
 
@@ -10,10 +10,13 @@ const message = struct({ prefix: optional(STRING), content: optional(BYTES) }, {
 const keySchema = struct({ prefix: optional(STRING) }, { name: 'io.debezium.connector.postgresql.MessageKey', version: 1 });
 const valueSchema = struct({ op: STRING, ts_ms: optional(INT64), source: sourceSchema, transaction: optional(transactionBlock), message }, { name: 'io.debezium.connector.postgresql.MessageValue', version: 1 });
 
-export function messageRecord(options: EncodingOptions, event: { readonly prefix: string; readonly content: Uint8Array; readonly source: EventSource; readonly processedNs: bigint }): SourceRecord {
+/** A message as a record of the topic PREFIX.message. */
+export function messageRecord(options: EncodingOptions, event: { readonly prefix: string; readonly content: Uint8Array; readonly source: EventSource; readonly processedNs: bigint; readonly transaction: TransactionInfo | undefined }): SourceRecord {
+  const { transaction } = event;
+  const block = transaction === undefined ? null : { schema: transactionBlock, values: [transaction.id, transaction.totalOrder, transaction.dataCollectionOrder] };
   return {
     topic: topicName(options.topicPrefix, 'message'), partition: null, timestamp: null, headers: [],
     key: { schema: keySchema, value: { schema: keySchema, values: [event.prefix] } },
-    value: { schema: valueSchema, value: { schema: valueSchema, values: ['m', event.processedNs / 1_000_000n, sourceStruct(options, '', '', event.source), null, { schema: message, values: [event.prefix, Uint8Array.from(event.content)] }] } },
+    value: { schema: valueSchema, value: { schema: valueSchema, values: ['m', event.processedNs / 1_000_000n, sourceStruct(options, '', '', event.source), block, { schema: message, values: [event.prefix, Uint8Array.from(event.content)] }] } },
   };
 }

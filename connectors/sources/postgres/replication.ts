@@ -1,6 +1,7 @@
 /** Publication and slot: found or made, as Debezium does it, the publication first. */
-import { FatalError } from '../../../runtime/api/errors.ts';
+import { ConfigError, FatalError } from '../../../runtime/api/errors.ts';
 import type { Logger } from '../../../runtime/api/logger.ts';
+import { anchored } from '../capture/table-filter.ts';
 import type { PostgresConfig } from './config.ts';
 import { parseLsn } from './lsn.ts';
 import type { CatalogueTable, Query } from './schema.ts';
@@ -12,12 +13,21 @@ export const literal = (text: string): string => `'${text.replaceAll("'", "''")}
 /** `"schema"."table"`, for statements. */
 export const qualified = ({ schema, table }: CatalogueTable): string => `${identifier(schema)}.${identifier(table)}`;
 
+/** Operations that are skipped by choice need not be published at all. */
+function publicationOptions(config: PostgresConfig): string {
+  const skipped = config['skipped.operations'].map(name => name.toLowerCase());
+  const published = ([['c', 'insert'], ['u', 'update'], ['d', 'delete'], ['t', 'truncate']] as const).filter(([letter]) => !skipped.includes(letter)).map(([, name]) => name);
+  const chosen = skipped.join() !== 't' && !skipped.includes('none') && published.length < 4;
+  const options = [...(chosen ? [`publish = '${published.join(', ')}'`] : []), ...(config['publish.via.partition.root'] ? ['publish_via_partition_root = true'] : [])];
+  return options.length === 0 ? '' : ` WITH (${options.join(', ')})`;
+}
+
 /** Makes or mends the publication. Throws FatalError POSTGRES_PUBLICATION when it is missing and may not be made. */
 export async function ensurePublication(query: Query, config: PostgresConfig, tables: readonly CatalogueTable[], logger: Logger): Promise<void> {
   const name = config['publication.name'];
   const mode = config['publication.autocreate.mode'];
   const [found] = await query(`SELECT puballtables FROM pg_publication WHERE pubname = ${literal(name)}`);
-  const root = config['publish.via.partition.root'] ? ' WITH (publish_via_partition_root = true)' : '';
+  const root = publicationOptions(config);
   const listed = tables.map(qualified).join(', ');
   if (found !== undefined) {
     if (mode !== 'filtered') return;
@@ -32,6 +42,25 @@ export async function ensurePublication(query: Query, config: PostgresConfig, ta
   const scope = mode === 'all_tables' ? ' FOR ALL TABLES' : mode === 'filtered' ? ` FOR TABLE ${listed}` : '';
   await query(`CREATE PUBLICATION ${identifier(name)}${scope}${root}`);
   logger.info({ publication: name, mode }, 'publication made');
+}
+
+const IDENTITIES: Readonly<Record<string, string>> = { d: 'DEFAULT', f: 'FULL', n: 'NOTHING' };
+
+/** `replica.identity.autoset.values`; a table that refuses is left with a warning. */
+export async function setReplicaIdentities(query: Query, config: PostgresConfig, tables: readonly CatalogueTable[], logger: Logger): Promise<void> {
+  const rules = (config['replica.identity.autoset.values'] ?? '').split(',').filter(part => part.includes(':')).map(part => {
+    const colon = part.lastIndexOf(':');
+    return { pattern: anchored(part.slice(0, colon).trim()), identity: part.slice(colon + 1).trim() };
+  });
+  for (const table of tables) {
+    const rule = rules.find(({ pattern }) => pattern.test(`${table.schema}.${table.table}`));
+    if (rule === undefined) continue;
+    const index = /^INDEX\s+(.+)$/i.exec(rule.identity)?.[1];
+    const wanted = index === undefined ? rule.identity.toUpperCase() : `USING INDEX ${identifier(index)}`;
+    if (index === undefined && !/^(DEFAULT|FULL|NOTHING)$/.test(wanted)) throw new ConfigError(`replica.identity.autoset.values: '${rule.identity}' is no replica identity`, { code: 'REPLICA_IDENTITY', hint: 'Use DEFAULT, FULL, NOTHING or INDEX name.' });
+    if (IDENTITIES[table.replicaIdentity] === wanted) continue;
+    await query(`ALTER TABLE ${qualified(table)} REPLICA IDENTITY ${wanted}`).catch((error: Error) => { logger.warn({ table: `${table.schema}.${table.table}`, reason: error.message }, 'replica identity not set'); });
+  }
 }
 
 export interface SlotState { readonly confirmedLsn: bigint; readonly active: boolean }

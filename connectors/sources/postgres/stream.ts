@@ -18,12 +18,18 @@ import { messageRecord } from './logical-message.ts';
 import { formatLsn } from './lsn.ts';
 import { nowNs } from './now.ts';
 import { type StreamPosition, streamOffset } from './offset.ts';
+import type { Housekeeping } from './housekeeping.ts';
+import type { SnapshotProgress } from './snapshot-progress.ts';
+import { TransactionTracker } from './transaction-metadata.ts';
+import { heartbeatRecord } from '../capture/heartbeat.ts';
+import type { Logger } from '../../../runtime/api/logger.ts';
+import type { Query } from './schema.ts';
 import { identifier, literal } from './replication.ts';
 import { CopyStream, serverError } from './wire/copy-stream.ts';
 import { decodeMessage, type Message, POSTGRES_EPOCH_US } from './wire/pgoutput.ts';
 
 type Relation = Extract<Message, { kind: 'relation' }>;
-interface Transaction { readonly xid: bigint; readonly commitUs: bigint; origin: { readonly name: string; readonly lsn: bigint } | null; readonly resume: { lsn: bigint; further: number } | undefined }
+interface Transaction { readonly xid: bigint; readonly finalLsn: bigint; readonly commitUs: bigint; origin: { readonly name: string; readonly lsn: bigint } | null; readonly resume: { lsn: bigint; further: number } | undefined }
 
 /** With a full old row (REPLICA IDENTITY FULL) the values that an update left alone are known after all. */
 function completed(after: RowImage, before: RowImage): RowImage {
@@ -33,7 +39,30 @@ function completed(after: RowImage, before: RowImage): RowImage {
   return { buffer: after.buffer, start, end };
 }
 
+export interface StreamParts {
+  readonly client: Client;
+  readonly query: Query;
+  readonly config: PostgresConfig;
+  readonly options: EncodingOptions;
+  readonly tables: CapturedTables;
+  readonly partition: SourcePartition;
+  readonly from: StreamPosition;
+  readonly wantsMessage: (prefix: string) => boolean;
+  readonly housekeeping: Housekeeping;
+  readonly logger: Logger;
+  readonly progress: SnapshotProgress;
+  /** Sees each inserted row of the signal table. */
+  readonly signal: ((change: Change) => void) | undefined;
+}
+
+/** Bytes of WAL without anything for us after which the server hears of it at once. */
+const IDLE_BYTES = 8n * 1024n * 1024n;
+
 export class ReplicationStream {
+  private readonly parts: StreamParts;
+  private readonly tracker: TransactionTracker | undefined;
+  private readonly manual: boolean;
+  private nextHeartbeat = 0;
   private readonly stream: CopyStream;
   private readonly config: PostgresConfig;
   private readonly options: EncodingOptions;
@@ -50,54 +79,72 @@ export class ReplicationStream {
   private confirmed: bigint;
   /** End of the newest WAL that the server has reported with nothing for us in it. */
   private idleLsn = 0n;
-  /** A record was handed out that no durable offset covers yet. */
-  private unsettled = false;
   private lastStatus = 0;
 
-  constructor(parts: { client: Client; config: PostgresConfig; options: EncodingOptions; tables: CapturedTables; partition: SourcePartition; from: StreamPosition; wantsMessage: (prefix: string) => boolean }) {
+  constructor(parts: StreamParts) {
+    this.parts = parts;
     this.stream = new CopyStream(parts.client);
     this.config = parts.config; this.options = parts.options; this.tables = parts.tables; this.partition = parts.partition;
     this.position = parts.from; this.commitLsn = parts.from.commitLsn; this.confirmed = parts.from.commitLsn;
     this.resume = parts.from.txId !== null && parts.from.lsn > parts.from.commitLsn ? parts.from : undefined;
     this.skipped = new Set(this.config['skipped.operations'].map(name => name.trim().toLowerCase()));
     this.wantsMessage = parts.wantsMessage;
+    this.manual = (this.config['lsn.flush.mode'] ?? (this.config['flush.lsn.source'] ? 'connector' : 'manual')) === 'manual';
+    this.tracker = this.config['provide.transaction.metadata'] ? new TransactionTracker([this.config['topic.prefix'], this.config['topic.transaction']].join(this.config['topic.delimiter'])) : undefined;
   }
 
   start(): void {
-    const messages = " , messages 'true'";
-    this.stream.query(`START_REPLICATION SLOT ${identifier(this.config['slot.name'])} LOGICAL ${formatLsn(this.commitLsn)} (proto_version '1', publication_names ${literal(identifier(this.config['publication.name']))}${this.messages ? messages : ''})`);
+    const parameters = new Map([['proto_version', '1'], ['publication_names', identifier(this.config['publication.name'])], ...(this.messages ? [['messages', 'true'] as const] : [])]);
+    for (const [, name = '', value = ''] of (this.config['slot.stream.params'] ?? '').matchAll(/([^;=]+)=([^;]*)/g)) parameters.set(name.trim(), value.trim());
+    const listed = [...parameters].map(([name, value]) => `${identifier(name)} ${literal(value)}`).join(', ');
+    this.stream.query(`START_REPLICATION SLOT ${identifier(this.config['slot.name'])} LOGICAL ${formatLsn(this.commitLsn)} (${listed})`);
   }
   /** False for servers below 14, which do not know the option. */
   messages = true;
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
-    const statusMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], 10_000));
+    const heartbeatMs = this.config['heartbeat.interval.ms'];
+    const statusMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], 10_000, heartbeatMs > 0 ? heartbeatMs : 10_000));
+    this.nextHeartbeat = performance.now() + heartbeatMs;
     // The pipeline holds records back while it is told of more; what then comes may hold nothing for it, and has to end that.
     let owed = false;
     try {
       while (!signal.aborted) {
         const buffer = await this.stream.next(owed ? 0 : statusMs, signal);
         if (performance.now() - this.lastStatus > statusMs) this.sendStatus();
-        if (buffer === undefined) { if (owed) { owed = false; yield new ChangeBatch(); } continue; }
+        this.parts.housekeeping.tick();
         const batch = new ChangeBatch();
         const before = this.position;
-        await this.read(buffer, batch);
-        batch.bytes = buffer.length;
+        if (buffer !== undefined) { await this.read(buffer, batch); batch.bytes = buffer.length; }
         batch.more = this.stream.more;
+        await this.between(batch, buffer === undefined);
         if (batch.length === 0 && this.position === before && !(owed && !batch.more)) { owed ||= batch.more; continue; }
         owed = batch.more;
-        batch.offset = { partition: this.partition, offset: streamOffset(this.position) };
-        if (batch.length > 0) this.unsettled = true;
+        batch.offset = { partition: this.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(this.position), ...this.parts.progress.streamKeys(this.position.commitLsn) } };
         yield batch;
       }
     } catch (error) { throw mapped(error, this.config); }
   }
 
+  /** Heartbeats, and the step over WAL that holds nothing for us: its position is stored first and confirmed after. */
+  private async between(batch: ChangeBatch, quiet: boolean): Promise<void> {
+    const { transaction, position, idleLsn, config } = this;
+    if (transaction === undefined && position.lsn === position.commitLsn && idleLsn > position.commitLsn && (quiet || idleLsn - position.commitLsn > IDLE_BYTES)) {
+      this.commitLsn = idleLsn;
+      this.position = { ...position, commitLsn: idleLsn, lsn: idleLsn, further: 0 };
+    }
+    if (config['heartbeat.interval.ms'] === 0 || performance.now() < this.nextHeartbeat) return;
+    this.nextHeartbeat = performance.now() + config['heartbeat.interval.ms'];
+    const prefix = config['topic.heartbeat.prefix'] === '__debezium-heartbeat' ? config['heartbeat.topics.prefix'] : config['topic.heartbeat.prefix'];
+    batch.addRecord(heartbeatRecord(config['topic.heartbeat.name'] ?? [prefix, config['topic.prefix']].join(config['topic.delimiter']), config['topic.prefix'], Date.now()));
+    const action = config['heartbeat.action.query'];
+    if (action !== undefined && action !== '') await this.parts.query(action);
+  }
+
   /** The offset is durable: its whole transactions may be forgotten by the server. */
   committed(offset: SourceOffset): void {
     const commit = offset['lsn_commit'];
-    if (offset['lsn'] === this.position.lsn && commit === this.position.commitLsn) this.unsettled = false;
-    if (typeof commit === 'bigint' && commit > this.confirmed) { this.confirmed = commit; this.sendStatus(); }
+    if (!this.manual && typeof commit === 'bigint' && commit > this.confirmed) { this.confirmed = commit; this.sendStatus(); }
   }
 
   private async read(buffer: Buffer, batch: ChangeBatch): Promise<void> {
@@ -122,8 +169,8 @@ export class ReplicationStream {
   private message(buffer: Buffer, start: number, end: number, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<void> | undefined {
     const message = decodeMessage(buffer, start, end);
     switch (message?.kind) {
-      case 'begin': this.begin(message); return undefined;
-      case 'commit': this.commit(message.endLsn, message.commitUs); return undefined;
+      case 'begin': this.begin(message, lsn); return undefined;
+      case 'commit': this.commit(message.endLsn, message.commitUs, lsn, batch); return undefined;
       case 'relation': return this.relation(message);
       case 'insert': this.row('c', message.relation, undefined, message.after, lsn, batch, processedNs); return undefined;
       case 'update': this.row('u', message.relation, message.before, message.after, lsn, batch, processedNs); return undefined;
@@ -135,19 +182,27 @@ export class ReplicationStream {
     }
   }
 
-  private begin({ xid, commitUs }: Extract<Message, { kind: 'begin' }>): void {
+  private begin({ xid, commitUs, finalLsn }: Extract<Message, { kind: 'begin' }>, lsn: bigint): void {
     const { resume } = this;
     const mine = resume !== undefined && resume.txId !== null && (resume.txId & 0xffff_ffffn) === BigInt(xid);
-    this.transaction = { xid: BigInt(xid), commitUs, origin: null, resume: mine ? { lsn: resume.lsn, further: resume.further } : undefined };
+    this.tracker?.begin(BigInt(xid), lsn, commitUs, mine);
+    this.transaction = { xid: BigInt(xid), finalLsn, commitUs, origin: null, resume: mine ? { lsn: resume.lsn, further: resume.further } : undefined };
     if (resume !== undefined) this.resume = undefined;
   }
 
-  private commit(endLsn: bigint, commitUs: bigint): void {
+  private commit(endLsn: bigint, commitUs: bigint, lsn: bigint, batch: ChangeBatch): void {
+    this.flushBegin(batch);
+    if (this.tracker !== undefined) batch.addRecord(this.tracker.end(lsn, commitUs));
     const txId = this.transaction?.xid ?? null;
     this.commitLsn = endLsn;
     this.lastCommitLsn = endLsn;
     this.transaction = undefined;
     this.position = { commitLsn: endLsn, lsn: endLsn, further: 0, txId, timeUs: commitUs, messageType: 'COMMIT' };
+  }
+
+  private flushBegin(batch: ChangeBatch): void {
+    const begun = this.tracker?.takeBegin();
+    if (begun !== undefined) batch.addRecord(begun);
   }
 
   private async relation(message: Relation): Promise<void> {
@@ -167,12 +222,23 @@ export class ReplicationStream {
   }
 
   private row(op: Operation, oid: number, before: RowImage | undefined, after: RowImage | undefined, lsn: bigint, batch: ChangeBatch, processedNs: bigint): void {
-    if (this.taken(lsn)) return;
     const table = this.relations.get(oid);
-    const changed = this.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
-    if (table === undefined || table === null || this.skipped.has(op)) return;
-    const change: Change = { table: table.schema, op, before, after: before === undefined || after === undefined ? after : completed(after, before), source: this.source(lsn, changed), transaction: undefined, processedNs };
+    const wanted = table !== undefined && table !== null && !this.skipped.has(op);
+    if (this.taken(lsn)) { if (wanted && this.tracker !== undefined) this.count(table, { op, before, after }, lsn); return; }
+    const transaction = this.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
+    if (!wanted || this.parts.progress.shown(table.schema.schema, table.schema.table, transaction?.finalLsn ?? 0n)) return;
+    const image = before === undefined || after === undefined ? after : completed(after, before);
+    if (this.options.skipUnchanged && op === 'u' && table.encoder.unchanged(before, image)) return;
+    this.flushBegin(batch);
+    const info = this.tracker === undefined ? undefined : this.count(table, { op, before, after: image }, lsn);
+    const change: Change = { table: table.schema, op, before, after: image, source: this.source(lsn, transaction), transaction: info, processedNs };
     batch.add(change, table.encoder);
+    if (op === 'c') this.parts.signal?.(change);
+  }
+
+  private count(table: CapturedTable, { op, before, after }: { op: Operation; before: RowImage | undefined; after: RowImage | undefined }, lsn: bigint): ReturnType<TransactionTracker['event']> {
+    const { schema, encoder } = table;
+    return this.tracker?.event(`${schema.schema}.${schema.table}`, lsn, encoder.keyChanged(op, before, after) ? 2 : 1);
   }
 
   private advance(lsn: bigint, messageType: string): Transaction | undefined {
@@ -184,7 +250,7 @@ export class ReplicationStream {
 
   private source(lsn: bigint, transaction: Transaction | undefined): EventSource {
     return {
-      commitUs: transaction?.commitUs ?? nowNs() / 1000n, snapshot: 'false', txId: transaction?.xid ?? null, lsn, lastCommitLsn: this.lastCommitLsn, xmin: null,
+      commitUs: transaction?.commitUs ?? nowNs() / 1000n, snapshot: 'false', txId: transaction?.xid ?? null, lsn, lastCommitLsn: this.lastCommitLsn, xmin: this.parts.housekeeping.xmin,
       origin: transaction?.origin?.name ?? null, originLsn: transaction?.origin?.lsn ?? null,
     };
   }
@@ -194,7 +260,9 @@ export class ReplicationStream {
     if (transactional && this.taken(lsn)) return;
     const transaction = transactional ? this.advance(lsn, 'MESSAGE') : undefined;
     if (!this.wantsMessage(prefix)) return;
-    batch.addRecord(messageRecord(this.options, { prefix, content, source: this.source(lsn, transaction), processedNs }));
+    if (transactional) this.flushBegin(batch);
+    const info = transactional ? this.tracker?.event('message', lsn, 1) : undefined;
+    batch.addRecord(messageRecord(this.options, { prefix, content, source: this.source(lsn, transaction), processedNs, transaction: info }));
   }
 
   private keepAlive(walEnd: bigint, reply: boolean): void {
@@ -202,11 +270,10 @@ export class ReplicationStream {
     if (reply) this.sendStatus();
   }
 
-  /** Standby status update: written, flushed, applied. Everything taken durable and no open transaction means that all WAL up to the keep-alive is done with. */
+  /** Standby status update: written, flushed, applied. */
   private sendStatus(): void {
     this.lastStatus = performance.now();
-    const idle = !this.unsettled && this.transaction === undefined && this.confirmed === this.position.commitLsn && this.position.lsn === this.confirmed;
-    const flushed = idle && this.idleLsn > this.confirmed ? this.idleLsn : this.confirmed;
+    const flushed = this.confirmed;
     const status = Buffer.alloc(34);
     status.write('r');
     status.writeBigUInt64BE(flushed, 1);

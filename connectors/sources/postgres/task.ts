@@ -1,5 +1,7 @@
 /** One capture: publication, slot, snapshot if one is due, then the stream. */
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Client } from 'pg';
+import type { Logger } from '../../../runtime/api/logger.ts';
 import type { PartitionOffset, SourceBatch, SourceContext, SourceOffset, SourceTask } from '../../../runtime/api/plugin.ts';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { nameFilter } from '../capture/table-filter.ts';
@@ -7,11 +9,15 @@ import { ChangeBatch } from './batch.ts';
 import { CapturedTables } from './captured-tables.ts';
 import type { PostgresConfig } from './config.ts';
 import { connect, queryOn } from './connection.ts';
+import type { EncodingOptions } from './encoding-options.ts';
 import { encodingOptions } from './options.ts';
 import { resumeFrom, snapshotOffset, type StreamPosition } from './offset.ts';
-import { createSlot, ensurePublication, findSlot, literal, type MadeSlot } from './replication.ts';
+import { createSlot, ensurePublication, findSlot, literal, type MadeSlot, setReplicaIdentities } from './replication.ts';
 import type { Query } from './schema.ts';
-import { beginSnapshot, readTables, type SnapshotSource } from './snapshot.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { beginSnapshot, lockTables, readTables, type SnapshotSource } from './snapshot.ts';
+import { SnapshotProgress } from './snapshot-progress.ts';
+import { freshPosition, plan } from './start.ts';
 import { ReplicationStream } from './stream.ts';
 
 /** Reads the stored offset; connects only when the batches are pulled. */
@@ -20,6 +26,19 @@ export async function openTask(config: PostgresConfig, context: SourceContext, e
   if (config['plugin.name'] !== 'pgoutput') context.logger.warn({ option: 'plugin.name' }, 'pgoutput is used as the output plugin');
   const partition = { server: config['topic.prefix'] };
   return new PostgresTask(config, context, extra, partition, await context.offset(partition));
+}
+
+function numberOf(value: unknown): bigint | undefined { return typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)) ? BigInt(value) : undefined; }
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms > 0) await wait(ms, undefined, { signal }).catch(() => { /* aborted: what follows sees it */ });
+}
+
+function guardrail(config: PostgresConfig, tables: number, logger: Logger): void {
+  const most = config['guardrail.collections.max'];
+  if (most === 0 || tables <= most) return;
+  if (config['guardrail.collections.limit.action'] === 'fail') throw new FatalError(`${tables} tables fit the filters, more than guardrail.collections.max allows (${most})`, { code: 'POSTGRES_GUARDRAIL', hint: 'Narrow table.include.list, or raise the limit.' });
+  logger.warn({ tables, most }, 'more tables fit the filters than guardrail.collections.max');
 }
 
 class PostgresTask implements SourceTask {
@@ -47,20 +66,45 @@ class PostgresTask implements SourceTask {
     const options = encodingOptions(config, context, this.extra);
     const tables = new CapturedTables(query, config, options);
     await tables.loadTypes();
-    await ensurePublication(query, config, await tables.catalogue(), context.logger);
-    const resume = resumeFrom(this.stored);
-    const replication = await this.open(true);
-    const slot = await this.slot(query, replication.query, resume !== 'snapshot');
-    const wanted = config['snapshot.mode'];
-    const reads = resume === 'snapshot' ? wanted !== 'no_data' : wanted === 'always';
-    let from: StreamPosition = resume === 'snapshot' ? { commitLsn: slot.consistentLsn, lsn: slot.consistentLsn, further: 0, txId: null, timeUs: 0n, messageType: '' } : resume;
-    if (reads) {
-      const made = slot.snapshot === '' ? await this.exportSnapshot() : slot;
-      yield* this.snapshot(tables, made, signal);
-      from = { commitLsn: made.consistentLsn, lsn: made.consistentLsn, further: 0, txId: null, timeUs: 0n, messageType: '' };
+    const captured = await tables.catalogue();
+    guardrail(config, captured.length, context.logger);
+    const progress = new SnapshotProgress(this.stored);
+    const stored = resumeFrom(this.stored);
+    const found = await findSlot(query, config);
+    const planned = await plan(query, config, stored, found, context.logger);
+    let replication: { client: Client; query: Query } | undefined;
+    let made: MadeSlot | undefined;
+    if (planned.streams) {
+      await ensurePublication(query, config, captured, context.logger);
+      await setReplicaIdentities(query, config, captured, context.logger);
+      replication = await this.open(true);
+      if (found === undefined) made = await createSlot(replication.query, config['slot.name'], false, await this.failover(query));
     }
-    if (signal.aborted || wanted === 'initial_only') return;
-    const stream = new ReplicationStream({ client: replication.client, config, options, tables, partition: this.partition, from, wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }) });
+    const snapshotStart = numberOf(this.stored?.['lsn']);
+    let from = planned.from ?? freshPosition(stored === 'snapshot' && progress.resumed && snapshotStart !== undefined ? snapshotStart : made?.consistentLsn ?? found?.confirmedLsn ?? 0n);
+    if (planned.reads) {
+      await pause(config['snapshot.delay.ms'], signal);
+      const read = made ?? (planned.streams ? await this.exportSnapshot() : { consistentLsn: 0n, snapshot: '' });
+      const begin = progress.resumed ? from.commitLsn : read.consistentLsn;
+      if (!progress.resumed) from = freshPosition(begin);
+      yield* this.snapshot(tables, read, begin, progress, options, signal);
+    }
+    if (!signal.aborted && planned.streams && replication !== undefined) {
+      await pause(config['streaming.delay.ms'], signal);
+      yield* this.streaming(query, replication.client, tables, options, from, progress, signal);
+    }
+    // initial_only: the task stays, with nothing more to do.
+    if (!signal.aborted) await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+
+  private async *streaming(query: Query, client: Client, tables: CapturedTables, options: EncodingOptions, from: StreamPosition, progress: SnapshotProgress, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+    const { config, context } = this;
+    const housekeeping = new Housekeeping(query, config, context.logger, context.metrics);
+    await housekeeping.start();
+    const stream = new ReplicationStream({
+      client, query, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, progress, signal: undefined,
+      wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }),
+    });
     const [version] = await query('SHOW server_version_num');
     stream.messages = Number(version?.[0] ?? 0) >= 140_000;
     stream.start();
@@ -69,17 +113,12 @@ class PostgresTask implements SourceTask {
     yield* stream.batches(signal);
   }
 
-  /** Finds the slot, or makes it; `snapshot` is empty for one that was there. */
-  private async slot(query: Query, replicationQuery: Query, mustExist: boolean): Promise<MadeSlot> {
-    const name = this.config['slot.name'];
-    const found = await findSlot(query, this.config);
-    if (found !== undefined) return { consistentLsn: found.confirmedLsn, snapshot: '' };
-    if (mustExist) {
-      throw new FatalError(`Replication slot '${name}' is gone, but there is a stored offset: the changes since then are no longer on the server`, {
-        code: 'POSTGRES_SLOT_GONE', hint: "Stop the connector, reset its offsets (DELETE /connectors/NAME/offsets) and resume it for a new snapshot; or set snapshot.mode=when_needed.",
-      });
-    }
-    return createSlot(replicationQuery, name, false, this.config['slot.failover']);
+  /** Only a primary of version 17 or later can keep a slot on its standbys. */
+  private async failover(query: Query): Promise<boolean> {
+    if (!this.config['slot.failover']) return false;
+    const [row] = await query("SELECT current_setting('server_version_num')::int >= 170000 AND NOT pg_is_in_recovery()");
+    if (row?.[0] !== 't') this.context.logger.warn({ option: 'slot.failover' }, 'this server cannot keep failover slots, the option is passed over');
+    return row?.[0] === 't';
   }
 
   /** The slot stands already, so a temporary one exports a snapshot with its exact position. */
@@ -88,14 +127,17 @@ class PostgresTask implements SourceTask {
     return createSlot(query, `${this.config['slot.name'].slice(0, 50)}_tmp_${process.pid % 100_000}`, true);
   }
 
-  private async *snapshot(tables: CapturedTables, made: MadeSlot, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+  /** `begin`: where the stream starts after it, which is what the offset holds until then. */
+  private async *snapshot(tables: CapturedTables, made: MadeSlot, begin: bigint, progress: SnapshotProgress, options: EncodingOptions, signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { client } = await this.open(false);
     const { logger, metrics } = this.context;
-    const source: SnapshotSource = { client, config: this.config, tables, snapshot: made.snapshot, lsn: made.consistentLsn, logger, metrics };
+    const source: SnapshotSource = { client, config: this.config, extra: this.extra, tables, snapshot: made.snapshot, lsn: made.consistentLsn, logger, metrics, progress };
     const facts = await beginSnapshot(source);
-    const list = await new CapturedTables(queryOn(client, this.config), this.config, encodingOptions(this.config, this.context, this.extra)).snapshotTables();
-    const offset = (completed: boolean): PartitionOffset => ({ partition: this.partition, offset: snapshotOffset({ lsn: made.consistentLsn, txId: facts.txId, timeUs: facts.timeUs, completed }) });
-    logger.info({ tables: list.length }, 'snapshot begins');
+    const list = await new CapturedTables(queryOn(client, this.config), this.config, options).snapshotTables();
+    await lockTables(source, list);
+    const lsn = begin === 0n ? facts.lsn : begin;
+    const offset = (completed: boolean): PartitionOffset => ({ partition: this.partition, offset: { ...snapshotOffset({ lsn, txId: facts.txId, timeUs: facts.timeUs, completed }), ...(completed ? progress.streamKeys(lsn) : progress.snapshotKeys()) } });
+    logger.info({ tables: list.length, resumed: progress.resumed }, 'snapshot begins');
     for await (const batch of readTables(source, facts, list, signal)) { batch.offset = offset(false); yield batch; }
     if (signal.aborted) return;
     const done = new ChangeBatch();

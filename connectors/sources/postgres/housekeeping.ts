@@ -1,0 +1,76 @@
+/** What goes on beside the stream: the slot's figures, its xmin, its guard, heartbeat statements. Nothing here holds the stream up. */
+import { FatalError } from '../../../runtime/api/errors.ts';
+import type { Logger } from '../../../runtime/api/logger.ts';
+import type { Metrics } from '../../../runtime/api/metrics.ts';
+import type { PostgresConfig } from './config.ts';
+import { literal } from './replication.ts';
+import type { Query } from './schema.ts';
+
+const FIGURES_MS = 10_000;
+
+export class Housekeeping {
+  private readonly query: Query;
+  private readonly config: PostgresConfig;
+  private readonly logger: Logger;
+  private readonly metrics: Metrics;
+  private nextFigures = 0;
+  private nextXmin = 0;
+  private busy = false;
+  private failure: Error | undefined;
+  private previous: { readonly at: number; readonly retained: number } | undefined;
+  /** Last xmin of the slot, null when it is not asked for. */
+  xmin: bigint | null = null;
+
+  constructor(query: Query, config: PostgresConfig, logger: Logger, metrics: Metrics) { this.query = query; this.config = config; this.logger = logger; this.metrics = metrics; }
+
+  /** Starts what is due; throws what an earlier call ran into. */
+  tick(): void {
+    if (this.failure !== undefined) throw this.failure;
+    const now = performance.now();
+    const xminMs = this.config['xmin.fetch.interval.ms'];
+    const xminDue = xminMs > 0 && now >= this.nextXmin;
+    if (this.busy || (now < this.nextFigures && !xminDue)) return;
+    this.busy = true;
+    if (xminDue) this.nextXmin = now + xminMs;
+    this.nextFigures = now + FIGURES_MS;
+    this.figures().catch((error: unknown) => { if (error instanceof FatalError) this.failure = error; else this.logger.debug({ reason: (error as Error).message }, 'slot figures not read'); }).finally(() => { this.busy = false; });
+  }
+
+  /** Reads xmin once before the first event. */
+  async start(): Promise<void> { if (this.config['xmin.fetch.interval.ms'] > 0) await this.figures(); }
+
+  private async figures(): Promise<void> {
+    const name = this.config['slot.name'];
+    const [row] = await this.query(`SELECT s.catalog_xmin::text, CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END - s.restart_lsn,
+      to_jsonb(s)->>'wal_status', to_jsonb(s)->>'safe_wal_size', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END - s.confirmed_flush_lsn
+      FROM pg_replication_slots s WHERE s.slot_name = ${literal(name)}`);
+    if (row === undefined) return;
+    const [xmin, retainedText, status, safe, behind] = row;
+    if (this.config['xmin.fetch.interval.ms'] > 0 && xmin !== null && xmin !== undefined) this.xmin = BigInt(xmin);
+    const retained = Number(retainedText ?? 0);
+    this.metrics.set('slot_retained_bytes', retained, { slot: name });
+    this.metrics.set('slot_behind_bytes', Number(behind ?? 0), { slot: name });
+    for (const state of ['reserved', 'extended', 'unreserved', 'lost']) this.metrics.set('slot_wal_status', state === status ? 1 : 0, { slot: name, status: state });
+    if (safe !== null && safe !== undefined) this.metrics.set('slot_safe_wal_bytes', Number(safe), { slot: name });
+    this.timeToFull(retained, safe === null || safe === undefined ? undefined : Number(safe));
+    this.guard(retained);
+  }
+
+  private timeToFull(retained: number, safe: number | undefined): void {
+    const now = performance.now();
+    const { previous } = this;
+    this.previous = { at: now, retained };
+    if (previous === undefined || safe === undefined || retained <= previous.retained) return;
+    this.metrics.set('slot_seconds_to_full', safe / ((retained - previous.retained) / ((now - previous.at) / 1000)), { slot: this.config['slot.name'] });
+  }
+
+  private guard(retained: number): void {
+    const limit = this.config['slot.guard.bytes'];
+    if (limit === 0 || retained <= limit) return;
+    const slot = this.config['slot.name'];
+    if (this.config['slot.guard.action'] === 'fail') {
+      throw new FatalError(`Replication slot '${slot}' holds back ${retained} bytes of WAL, more than slot.guard.bytes allows`, { code: 'POSTGRES_SLOT_GUARD', hint: `Find out what keeps the sink or the log from going on; SELECT pg_drop_replication_slot(${literal(slot)}); frees the space and loses the changes.` });
+    }
+    this.logger.warn({ slot, retainedBytes: retained, limitBytes: limit }, 'slot holds back more wal than slot.guard.bytes');
+  }
+}
