@@ -169,13 +169,17 @@ export class RowBuffer {
   readonly columns: readonly ColumnBuffer[];
   /** Number of rows, those that were overwritten since included. */
   rows = 0;
+  private capacity = FIRST_ROWS;
 
   constructor(columns: readonly Column[]) { this.columns = columns.map(column => new ColumnBuffer(column)); }
 
   /** Position of a new row; every column is to be set. */
   add(): number {
     const row = this.rows++;
-    for (const column of this.columns) column.reserve(row + 1);
+    if (row >= this.capacity) {
+      this.capacity *= 2;
+      for (const column of this.columns) column.reserve(this.capacity);
+    }
     return row;
   }
   /** Takes the newest row back. */

@@ -57,6 +57,7 @@ class Parser implements EnvelopeParser {
   private readonly row: ObjectPlan;
   private readonly key: ObjectPlan;
   private readonly unset: readonly number[];
+  private readonly hints: number[] = [];
   private after = -1;
 
   constructor(writer: TableWriter, binding: Binding, prefix: Buffer, keyPrefix: Buffer | undefined, needles: readonly Buffer[]) {
@@ -96,7 +97,14 @@ class Parser implements EnvelopeParser {
     const source = at < 0 ? -1 : expect(b, at, SOURCE);
     const end = source < 0 ? -1 : skipValue(b, source);
     if (end < 0) return -1;
-    for (const needle of this.needles) { const found = b.indexOf(needle, source); if (found < 0 || found >= end) return -1; }
+    for (let i = 0; i < this.needles.length; i++) {
+      const needle = this.needles[i];
+      // The parts before it seldom change their length: mostly it lies where it lay last time.
+      if (needle === undefined || expect(b, source + (this.hints[i] ?? 0), needle) >= 0) continue;
+      const found = b.indexOf(needle, source);
+      if (found < 0 || found >= end) return -1;
+      this.hints[i] = found - source;
+    }
     return end;
   }
   /** The op character behind `at`, or -1. */
