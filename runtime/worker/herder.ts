@@ -1,104 +1,63 @@
 /**
- * What a worker lets people do with its connectors: the only face of the worker that `rest/` and the command line know.
- *
- * Names, states and JSON shapes are those of Kafka Connect's REST API, so that answers go out as they come from here.
- * Every call may run beside every other; the herder puts changes of one connector into order itself.
- * Calls that name a connector which does not exist throw NotFoundError(`Connector NAME not found`) unless they say otherwise.
+ * What the REST routes need of a worker; the standalone worker implements it, a distributed one will.
+ * Names and shapes are those of Kafka Connect's REST API, so that a route only says which status code an answer has.
+ * Errors: ConfigError → 400, NotFoundError → 404, ConflictError → 409, all else → 500.
  */
-import type { ConfigInfos, ConfigKeyInfo } from '../api/config-infos.ts';
 import type { PartitionOffset } from '../api/plugin.ts';
+import type { Plugin } from '../api/plugin.ts';
 
-export type ConnectorKind = 'source' | 'sink';
-/** What a user asked for. */
+export type ConnectorType = 'source' | 'sink' | 'unknown';
 export type TargetState = 'RUNNING' | 'PAUSED' | 'STOPPED';
-/** What is. RESTARTING also while a passing failure heals; the trace then says which. */
-export type State = TargetState | 'FAILED' | 'UNASSIGNED' | 'RESTARTING';
-/** Values as written by the user, `${file:…}` references unresolved. */
+export type State = 'UNASSIGNED' | 'RUNNING' | 'PAUSED' | 'FAILED' | 'RESTARTING' | 'STOPPED';
 export type ConnectorConfig = Readonly<Record<string, string>>;
 
 export interface TaskId { readonly connector: string; readonly task: number }
-export interface ConnectorInfo {
-  readonly name: string;
-  readonly config: ConnectorConfig;
-  /** Empty while the connector is stopped. */
-  readonly tasks: readonly TaskId[];
-  readonly type: ConnectorKind;
-}
-/** `trace` is the message with its hint, and only there for FAILED and RESTARTING. Never a secret, never a row. */
-export interface StateInfo { readonly state: State; readonly worker_id: string; readonly version: string; readonly trace?: string }
-export interface TaskState extends StateInfo { readonly id: number }
-export interface ConnectorStatus {
-  readonly name: string;
-  readonly connector: StateInfo;
-  readonly tasks: readonly TaskState[];
-  readonly type: ConnectorKind;
-}
+export interface ConnectorInfo { readonly name: string; readonly config: ConnectorConfig; readonly tasks: readonly TaskId[]; readonly type: ConnectorType }
 export interface TaskInfo { readonly id: TaskId; readonly config: ConnectorConfig }
-export interface PluginInfo { readonly class: string; readonly type: ConnectorKind | 'converter' | 'header_converter' | 'transformation' | 'predicate'; readonly version: string }
-export interface RestartScope { readonly includeTasks: boolean; readonly onlyFailed: boolean }
-
-/** One number at this moment; `name` without the prefix `tributary_`, unit last. */
-export interface MetricSample {
-  readonly name: string;
-  readonly kind: 'gauge' | 'counter';
-  readonly value: number;
-  /** `connector` and `task` where there are such. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly help?: string;
-}
-
-/** `version`, `commit`, `kafka_cluster_id`: what `GET /` shows (Connect's version, our own, the log's id). */
-export interface WorkerInfo { readonly version: string; readonly commit: string; readonly kafka_cluster_id: string; readonly workerId: string }
-export interface Health { readonly status: 'healthy' | 'starting' | 'unhealthy'; readonly message: string }
+export interface StateInfo { readonly state: State; readonly worker_id: string; readonly version?: string; readonly trace?: string }
+export interface TaskStatus extends StateInfo { readonly id: number }
+export interface ConnectorStatus { readonly name: string; readonly connector: StateInfo; readonly tasks: readonly TaskStatus[]; readonly type: ConnectorType }
+/** A sink's partition is `{"kafka_topic", "kafka_partition"}`, its offset `{"kafka_offset"}`. */
+export type ConnectorOffset = PartitionOffset;
+export interface OffsetChange { readonly partition: PartitionOffset['partition']; readonly offset: PartitionOffset['offset'] | null }
+export interface Health { readonly state: 'healthy' | 'starting' | 'unhealthy'; readonly message: string }
+export interface WorkerInfo { readonly version: string; readonly commit: string; readonly kafka_cluster_id: string }
+/** A class that REST lists beside the connectors. */
+export interface PluginEntry { readonly class: string; readonly type: 'source' | 'sink' | 'converter' | 'header_converter' | 'transformation' | 'predicate'; readonly version: string }
 
 export interface Herder {
-  /** In order of creation. Synchronous, as are all plain reads of state in memory: `/health` must not wait behind work. */
-  connectors(): readonly string[];
-  info(name: string): ConnectorInfo;
-  config(name: string): ConnectorConfig;
-  /** NotFoundError(`No status found for connector NAME`). */
-  status(name: string): ConnectorStatus;
-  tasks(name: string): readonly TaskInfo[];
-  /** NotFoundError(`No status found for task NAME-TASK`). */
-  taskStatus(name: string, task: number): TaskState;
-
-  /**
-   * Validates, stores and starts (or not, after `initialState`). Resolves when the configuration is durable and the
-   * tasks are named, not when they run. ConflictError(`Connector NAME already exists`); ConfigError from {@link invalidConfigMessage}.
-   */
-  create(name: string, config: ConnectorConfig, initialState: TargetState): Promise<ConnectorInfo>;
-  /** Creates or replaces; a changed connector is restarted. ConfigError as for `create`. */
-  putConfig(name: string, config: ConnectorConfig): Promise<{ readonly created: boolean; readonly info: ConnectorInfo }>;
-  /** Merges; null removes a key. */
-  patchConfig(name: string, patch: Readonly<Record<string, string | null>>): Promise<ConnectorInfo>;
-  /** Stops and forgets; offsets stay, as in Connect. */
-  remove(name: string): Promise<void>;
-
-  /** Resolves with the status after the restart was planned: what restarts is RESTARTING in it. */
-  restartConnector(name: string, scope: RestartScope): Promise<ConnectorStatus>;
-  /** NotFoundError(`Task NAME-TASK not found`). */
-  restartTask(name: string, task: number): Promise<void>;
-  /** Resolve when the wish is stored; again is no error. NotFoundError(`Unknown connector NAME`) for these three. */
-  pause(name: string): Promise<void>;
-  resume(name: string): Promise<void>;
-  stop(name: string): Promise<void>;
-
-  /** Sources: stored source offsets. Sinks: `{kafka_topic, kafka_partition}` and `{kafka_offset}`. */
-  offsets(name: string): Promise<readonly PartitionOffset[]>;
-  /** Topics written or read since the last reset; empty for an unknown connector. */
-  topics(name: string): readonly string[];
-  resetTopics(name: string): void;
-
-  /** Sinks, then sources, then (unless `connectorsOnly`) the rest. */
-  plugins(connectorsOnly: boolean): readonly PluginInfo[];
-  /** By full name or alias; undefined = unknown. */
-  pluginConfig(name: string): Promise<readonly ConfigKeyInfo[] | undefined>;
-  /** All problems of a configuration, the plugin's preflight included; ConfigError when the class is missing or unknown. */
-  validate(config: ConnectorConfig): Promise<ConfigInfos>;
-  /** Names of the options whose values must not be shown, for this connector class; empty when it is unknown. */
-  secretOptions(config: ConnectorConfig): Promise<readonly string[]>;
-
-  metrics(): readonly MetricSample[];
-  workerInfo(): WorkerInfo;
+  info(): WorkerInfo;
   health(): Health;
+  /** In order of their names. */
+  connectors(): readonly string[];
+  connector(name: string): ConnectorInfo;
+  status(name: string): ConnectorStatus;
+  taskStatus(name: string, task: number): TaskStatus;
+  tasks(name: string): readonly TaskInfo[];
+  /** Throws ConflictError when it exists, ConfigError when the configuration is invalid. */
+  create(name: string, config: ConnectorConfig, initial: TargetState): Promise<ConnectorInfo>;
+  /** Makes it or replaces its configuration. */
+  putConfig(name: string, config: ConnectorConfig): Promise<{ readonly created: boolean; readonly info: ConnectorInfo }>;
+  /** Null removes a key. */
+  patchConfig(name: string, patch: Readonly<Record<string, string | null>>): Promise<ConnectorInfo>;
+  remove(name: string): Promise<void>;
+  /** Resolves when the restart has begun; the status as it stands then (RESTARTING). */
+  restart(name: string, options: { readonly includeTasks: boolean; readonly onlyFailed: boolean }): Promise<ConnectorStatus>;
+  restartTask(name: string, task: number): Promise<void>;
+  setTarget(name: string, state: TargetState): Promise<void>;
+  offsets(name: string): Promise<readonly ConnectorOffset[]>;
+  /** Only for a stopped connector. Null forgets all of them. */
+  alterOffsets(name: string, changes: readonly OffsetChange[] | null): Promise<void>;
+  topics(name: string): Promise<readonly string[]>;
+  resetTopics(name: string): Promise<void>;
+  /** Connectors only, or everything that has a class name. */
+  plugins(connectorsOnly: boolean): Promise<readonly PluginEntry[]>;
+  /** A connector plugin by class name or alias. Throws NotFoundError. */
+  plugin(name: string): Promise<Plugin>;
+  /** Problems of a configuration beyond what its declaration says: preflight on the live system, transforms, converters. */
+  problems(config: ConnectorConfig, signal: AbortSignal): Promise<readonly { readonly option: string; readonly message: string }[]>;
+  /** Prometheus text is made from these; values as the tasks last reported them. */
+  metrics(): readonly MetricSample[];
 }
+
+export interface MetricSample { readonly name: string; readonly kind: 'gauge' | 'counter'; readonly value: number; readonly labels: Readonly<Record<string, string>> }
