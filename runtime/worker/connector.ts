@@ -1,0 +1,148 @@
+/** One connector in this worker: its target state, its task's thread, and what REST shows of both. */
+import { Worker } from 'node:worker_threads';
+import type { Logger } from '../api/logger.ts';
+import type { ConnectorConfig, ConnectorStatus, MetricSample, State, StateInfo, TargetState, TaskStatus } from './herder.ts';
+import { RestartPolicy } from './restart-policy.ts';
+import type { FromTask, TaskFailure, TaskOrder, ToTask } from './task-messages.ts';
+
+export interface ConnectorFacts {
+  readonly name: string;
+  readonly type: 'source' | 'sink';
+  readonly version: string;
+  readonly workerId: string;
+  readonly logger: Logger;
+  readonly graceMs: number;
+  readonly order: (config: ConnectorConfig) => TaskOrder;
+  readonly topicSeen: (topic: string) => void;
+}
+interface Running { readonly thread: Worker; readonly ended: Promise<void>; stopping: boolean }
+
+export class Connector {
+  readonly facts: ConnectorFacts;
+  config: ConnectorConfig;
+  target: TargetState;
+  samples: readonly MetricSample[] = [];
+  private running: Running | undefined;
+  private state: State = 'UNASSIGNED';
+  private trace: string | undefined;
+  private retry: NodeJS.Timeout | undefined;
+  private readonly policy = new RestartPolicy();
+  private restarts = 0;
+  private step: Promise<void> = Promise.resolve();
+
+  constructor(facts: ConnectorFacts, config: ConnectorConfig, target: TargetState) {
+    this.facts = facts;
+    this.config = config;
+    this.target = target;
+  }
+
+  /** One change of state after the other. */
+  private inTurn(change: () => Promise<void>): Promise<void> {
+    const next = this.step.then(change);
+    this.step = next.catch(() => { /* met by its own caller */ });
+    return next;
+  }
+
+  /** Brings the task into the target state. */
+  apply(): Promise<void> {
+    return this.inTurn(async () => {
+      this.policy.reset();
+      if (this.target === 'RUNNING') { if (this.running === undefined) this.start(); return; }
+      await this.halt();
+      this.state = this.target;
+      this.trace = undefined;
+    });
+  }
+  /** Stops the task, takes the configuration as it is now, and starts it where the target says so. */
+  restart(): Promise<void> {
+    this.state = 'RESTARTING';
+    return this.inTurn(async () => {
+      await this.halt();
+      this.policy.reset();
+      if (this.target === 'RUNNING') this.start(); else this.state = this.target;
+    });
+  }
+  close(): Promise<void> { return this.inTurn(() => this.halt()); }
+
+  private start(): void {
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    this.policy.started();
+    const thread = new Worker(new URL(`./task-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), { workerData: this.facts.order(this.config), name: `${this.facts.name}-0` });
+    let failure: TaskFailure | undefined;
+    let told = false;
+    const ended = new Promise<void>(done => {
+      thread.on('message', (message: FromTask) => {
+        if (message.kind === 'running') { this.state = 'RUNNING'; this.trace = undefined; }
+        else if (message.kind === 'metrics') this.samples = message.samples;
+        else if (message.kind === 'topic') this.facts.topicSeen(message.topic);
+        else { told = true; failure = message.failure; }
+      });
+      thread.on('error', error => { told = true; failure = { message: error.message, code: 'THREAD_DIED', hint: undefined, retriable: true, trace: error.stack ?? error.message }; });
+      thread.on('exit', code => { if (!told) failure = { message: `The task's thread ended with status ${code}`, code: 'THREAD_DIED', hint: undefined, retriable: true, trace: `thread exit ${code}` }; done(); });
+    });
+    const running: Running = { thread, ended, stopping: false };
+    this.running = running;
+    if (this.state !== 'RESTARTING' || this.restarts === 0) this.state = 'RUNNING';
+    void ended.then(() => { this.finished(running, failure); });
+  }
+
+  private finished(running: Running, failure: TaskFailure | undefined): void {
+    if (this.running === running) this.running = undefined;
+    if (running.stopping || this.target !== 'RUNNING') return;
+    const { logger, name } = this.facts;
+    if (failure !== undefined && !failure.retriable) {
+      this.state = 'FAILED';
+      this.trace = failure.trace;
+      logger.error({ connector: name, task: 0, code: failure.code, reason: failure.message, hint: failure.hint }, 'task failed');
+      return;
+    }
+    const delay = this.policy.failed();
+    this.restarts++;
+    this.state = 'RESTARTING';
+    const at = new Date(Date.now() + delay).toISOString();
+    this.trace = `${failure?.trace ?? 'The task ended by itself.'}\nAttempt ${this.policy.attempt} failed; the next one is at ${at}.`;
+    logger.warn({ connector: name, task: 0, code: failure?.code, reason: failure?.message, attempt: this.policy.attempt, retryMs: delay }, 'task restarts');
+    this.retry = setTimeout(() => { void this.inTurn(async () => { if (this.target === 'RUNNING' && this.running === undefined) this.start(); }); }, delay);
+  }
+
+  private async halt(): Promise<void> {
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    const { running } = this;
+    if (running === undefined) return;
+    running.stopping = true;
+    running.thread.postMessage({ kind: 'stop' } satisfies ToTask);
+    const timer = setTimeout(() => {
+      this.facts.logger.warn({ connector: this.facts.name, graceMs: this.facts.graceMs }, 'task did not stop in time');
+      void running.thread.terminate();
+    }, this.facts.graceMs);
+    try { await running.ended; } finally { clearTimeout(timer); }
+    this.running = undefined;
+  }
+
+  /** Metrics of the task and of its life. */
+  metrics(): readonly MetricSample[] {
+    const labels = { connector: this.facts.name, task: '0' };
+    const own: MetricSample[] = [
+      { name: 'task_running', kind: 'gauge', value: this.state === 'RUNNING' ? 1 : 0, labels },
+      { name: 'task_restarts', kind: 'counter', value: this.restarts, labels },
+    ];
+    return [...own, ...this.samples.map(sample => ({ ...sample, labels: { ...labels, ...sample.labels } }))];
+  }
+
+  get tasks(): number { return this.target === 'STOPPED' ? 0 : 1; }
+  private info(state: State, trace: string | undefined): StateInfo {
+    return { state, worker_id: this.facts.workerId, version: this.facts.version, ...(trace === undefined ? {} : { trace }) };
+  }
+  taskStatus(): TaskStatus { return { id: 0, ...this.info(this.state, this.trace) }; }
+  status(): ConnectorStatus {
+    const state: State = this.target === 'RUNNING' ? 'RUNNING' : this.target;
+    return { name: this.facts.name, connector: this.info(state, undefined), tasks: this.tasks === 0 ? [] : [this.taskStatus()], type: this.facts.type };
+  }
+  /** Marks the whole as RESTARTING for the answer of a restart request. */
+  restarting(): ConnectorStatus {
+    return { ...this.status(), connector: this.info('RESTARTING', undefined), tasks: this.tasks === 0 ? [] : [{ id: 0, ...this.info('RESTARTING', undefined) }] };
+  }
+  get failed(): boolean { return this.state === 'FAILED'; }
+}

@@ -1,0 +1,258 @@
+/**
+ * The worker of one machine: connectors, their configurations and target states in the embedded log, one thread per task.
+ * Implements {@link Herder} for REST.
+ */
+import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
+import type { Log, StateStore } from '../log/log.ts';
+import { parseConfig } from '../api/config-parse.ts';
+import { ConfigError, ConflictError, NotFoundError, TributaryError } from '../api/errors.ts';
+import type { Logger } from '../api/logger.ts';
+import type { Plugin } from '../api/plugin.ts';
+import { converterNames, DEFAULT_HEADER_CONVERTER } from '../converters/converters.ts';
+import { createTransforms, predicateNames, transformNames } from '../transforms/transforms.ts';
+import { Connector } from './connector.ts';
+import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
+import type * as herder from './herder.ts';
+import { findPlugin, loadPlugins } from './plugins.ts';
+import { convertersFor } from './task-run.ts';
+import type { WorkerConfig } from './worker-config.ts';
+
+/** Kafka Connect's version whose REST contract is kept (ruling in docs/compatibility.md). */
+export const CONNECT_VERSION = '4.3.1';
+const PREFLIGHT_MS = 10_000;
+
+export interface StandaloneOptions {
+  readonly config: WorkerConfig;
+  /** The worker file's raw text, for converters. */
+  readonly properties: Readonly<Record<string, string>>;
+  readonly pluginsUrl: string;
+  readonly logger: Logger;
+  /** Our own version and build, for `commit`. */
+  readonly commit: string;
+  /** Forget connectors made by REST when the worker ends, as Connect's standalone mode does. */
+  readonly ephemeral: boolean;
+}
+interface Stored { readonly config: herder.ConnectorConfig; readonly target: herder.TargetState }
+
+export class StandaloneWorker implements herder.Herder, AsyncDisposable {
+  readonly log: Log;
+  private readonly options: StandaloneOptions;
+  private readonly states: StateStore;
+  private readonly topicStore: StateStore;
+  private readonly all = new Map<string, Connector>();
+  private readonly plugged = new Map<string, Plugin>();
+  private workerId: string;
+  private ready = false;
+
+  private constructor(options: StandaloneOptions, log: Log) {
+    this.options = options;
+    this.log = log;
+    this.states = log.state('connectors');
+    this.topicStore = log.state('topics');
+    this.workerId = `${options.config['rest.advertised.host.name'] ?? '127.0.0.1'}:${options.config['rest.advertised.port'] ?? portOf(options.config.listeners[0])}`;
+  }
+
+  /** Throws ConfigError KAFKA_NOT_YET, LOG_IN_USE, LOG_UNREADABLE. */
+  static async open(options: StandaloneOptions): Promise<StandaloneWorker> {
+    const { config } = options;
+    if (config['bootstrap.servers'].length > 0) throw new ConfigError('bootstrap.servers is set, but Kafka as the engine is not there yet', { code: 'KAFKA_NOT_YET', hint: 'Leave bootstrap.servers out: the embedded log in log.dir takes the place of Kafka.' });
+    const log = await openEmbeddedLog(config['log.dir'], {
+      mode: 'writer', defaults: { partitions: config['log.num.partitions'], retentionBytes: config['log.retention.bytes'], retentionMs: config['log.retention.ms'], compression: config['log.compression'] },
+    });
+    return new StandaloneWorker(options, log);
+  }
+
+  /** Takes up the connectors of the log, then those of the files; a file's configuration replaces what was stored under its name. */
+  async start(files: readonly herder.ConnectorConfig[]): Promise<void> {
+    const named = new Set(files.map(config => config['name'] ?? ''));
+    for (const [name, text] of await this.states.entries()) {
+      if (named.has(name)) continue;
+      if (this.options.ephemeral) { await this.states.put([[name, null]]); continue; }
+      const { config, target } = JSON.parse(text) as Stored;
+      try { await this.adopt(name, config, target); } catch (error) { this.options.logger.error({ connector: name, reason: (error as Error).message }, 'stored connector cannot be started'); }
+    }
+    for (const config of files) {
+      const { name = '' } = config;
+      const stored = await this.states.get(name);
+      await this.checked(name, config);
+      await this.store(name, config, stored === undefined || this.options.ephemeral ? 'RUNNING' : (JSON.parse(stored) as Stored).target);
+    }
+    this.ready = true;
+  }
+  /** The REST listener's real address, once it is known. */
+  listening(port: number): void { this.workerId = `${this.options.config['rest.advertised.host.name'] ?? '127.0.0.1'}:${this.options.config['rest.advertised.port'] ?? port}`; }
+
+  private async adopt(name: string, config: herder.ConnectorConfig, target: herder.TargetState): Promise<Connector> {
+    const plugin = await findPlugin(this.options.pluginsUrl, config['connector.class'] ?? '');
+    this.plugged.set(name, plugin);
+    const worker = this.options;
+    const connector = new Connector({
+      name, type: plugin.kind, version: plugin.version, workerId: this.workerId, logger: worker.logger, graceMs: worker.config['task.shutdown.graceful.timeout.ms'],
+      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: current, worker: worker.properties, logDirectory: worker.config['log.dir'], logLevel: worker.config['log.level'] }),
+      topicSeen: topic => { void this.topicStore.put([[`${name}\u0000${topic}`, '1']]).catch(() => { /* shown again with the next record */ }); },
+    }, config, target);
+    this.all.set(name, connector);
+    await connector.apply();
+    return connector;
+  }
+
+  private get(name: string): Connector {
+    const connector = this.all.get(name);
+    if (connector === undefined) throw new NotFoundError(`Connector ${name} not found`, { code: 'CONNECTOR_UNKNOWN' });
+    return connector;
+  }
+
+  /** Declaration, converters, transforms. Preflight is asked for by validate; at creation a task's own start tells. */
+  private async checked(name: string, config: herder.ConnectorConfig): Promise<void> {
+    const problems = await this.problems({ ...config, name }, AbortSignal.timeout(PREFLIGHT_MS), false);
+    if (problems.length === 0) return;
+    const lines = problems.map(({ message }) => message).join('\n');
+    throw new ConfigError(`Connector configuration is invalid and contains the following ${problems.length} error(s):\n${lines}\nYou can also find the above list of errors at the endpoint \`/connector-plugins/{connectorType}/config/validate\``, { code: 'CONFIG_INVALID' });
+  }
+
+  async problems(config: herder.ConnectorConfig, signal: AbortSignal, live = true): Promise<readonly { readonly option: string; readonly message: string }[]> {
+    const type = config['connector.class'];
+    if (type === undefined) throw new ConfigError(`Connector config ${shown(config)} contains no connector type`, { code: 'CLASS_MISSING' });
+    const plugin = await findPlugin(this.options.pluginsUrl, type);
+    const worker = parseConfig(plugin.kind === 'source' ? sourceConnectorConfig : sinkConnectorConfig, config);
+    const own = parseConfig(plugin.config, config);
+    const found = [...worker.problems, ...own.problems.filter(({ option }) => !worker.problems.some(problem => problem.option === option))];
+    for (const make of [() => convertersFor(config, this.options.properties), () => createTransforms(config)]) {
+      try { make(); } catch (error) {
+        if (!(error instanceof TributaryError)) throw error;
+        found.push({ option: /configuration (\S+?):/.exec(error.message)?.[1] ?? 'transforms', message: error.message });
+      }
+    }
+    if (live && own.config !== undefined && plugin.preflight !== undefined) found.push(...await plugin.preflight(own.config, signal));
+    return found;
+  }
+
+  private async store(name: string, config: herder.ConnectorConfig, target: herder.TargetState): Promise<Connector> {
+    const present = this.all.get(name);
+    await this.states.put([[name, JSON.stringify({ config, target } satisfies Stored)]]);
+    if (present === undefined) return this.adopt(name, config, target);
+    if (present.config['connector.class'] !== config['connector.class']) { await present.close(); return this.adopt(name, config, target); }
+    present.config = config;
+    present.target = target;
+    await present.restart();
+    return present;
+  }
+
+  info(): herder.WorkerInfo { return { version: CONNECT_VERSION, commit: this.options.commit, kafka_cluster_id: this.log.id }; }
+  health(): herder.Health {
+    return this.ready ? { state: 'healthy', message: 'Worker has completed startup and is ready to handle requests.' } : { state: 'starting', message: 'Worker is still starting up.' };
+  }
+  connectors(): readonly string[] { return [...this.all.keys()].sort(); }
+  connector(name: string): herder.ConnectorInfo {
+    const connector = this.get(name);
+    return { name, config: connector.config, tasks: Array.from({ length: connector.tasks }, (_, task) => ({ connector: name, task })), type: connector.facts.type };
+  }
+  status(name: string): herder.ConnectorStatus {
+    if (!this.all.has(name)) throw new NotFoundError(`No status found for connector ${name}`, { code: 'CONNECTOR_UNKNOWN' });
+    return this.get(name).status();
+  }
+  taskStatus(name: string, task: number): herder.TaskStatus {
+    const connector = this.all.get(name);
+    if (connector === undefined || task >= connector.tasks) throw new NotFoundError(`No status found for task ${name}-${task}`, { code: 'TASK_UNKNOWN' });
+    return connector.taskStatus();
+  }
+  tasks(name: string): readonly herder.TaskInfo[] {
+    const connector = this.get(name);
+    const taskClass = (this.plugged.get(name)?.names[0] ?? '').replace(/Connector$/, 'ConnectorTask');
+    return Array.from({ length: connector.tasks }, (_, task) => ({ id: { connector: name, task }, config: { ...connector.config, 'task.class': taskClass } }));
+  }
+
+  async create(name: string, config: herder.ConnectorConfig, initial: herder.TargetState): Promise<herder.ConnectorInfo> {
+    await this.checked(name, config);
+    if (this.all.has(name)) throw new ConflictError(`Connector ${name} already exists`, { code: 'CONNECTOR_EXISTS' });
+    await this.store(name, { ...config, name }, initial);
+    return this.connector(name);
+  }
+  async putConfig(name: string, config: herder.ConnectorConfig): Promise<{ readonly created: boolean; readonly info: herder.ConnectorInfo }> {
+    await this.checked(name, config);
+    const present = this.all.get(name);
+    await this.store(name, { ...config, name }, present?.target ?? 'RUNNING');
+    return { created: present === undefined, info: this.connector(name) };
+  }
+  async patchConfig(name: string, patch: Readonly<Record<string, string | null>>): Promise<herder.ConnectorInfo> {
+    const merged: Record<string, string> = { ...this.get(name).config };
+    for (const [key, value] of Object.entries(patch)) if (value === null) Reflect.deleteProperty(merged, key); else merged[key] = value;
+    return (await this.putConfig(name, merged)).info;
+  }
+  async remove(name: string): Promise<void> {
+    const connector = this.get(name);
+    await connector.close();
+    this.all.delete(name);
+    await this.states.put([[name, null], ...(await this.topicStore.entries(`${name}\u0000`)).map(([key]): [string, null] => [key, null])]);
+    if (connector.facts.type === 'sink') await this.log.removeGroup(`connect-${name}`);
+    else if (connector.config['slot.drop.on.stop'] !== 'true' && connector.config['database.hostname'] !== undefined) {
+      this.options.logger.warn({ connector: name, slot: connector.config['slot.name'] ?? 'debezium' }, 'the replication slot stays and retains WAL until it is dropped');
+    }
+  }
+  async restart(name: string, { includeTasks, onlyFailed }: { readonly includeTasks: boolean; readonly onlyFailed: boolean }): Promise<herder.ConnectorStatus> {
+    const connector = this.get(name);
+    const affected = includeTasks && (!onlyFailed || connector.failed);
+    const status = onlyFailed && !affected ? connector.status() : affected ? connector.restarting() : { ...connector.status(), connector: connector.restarting().connector };
+    if (affected) void connector.restart();
+    return status;
+  }
+  async restartTask(name: string, task: number): Promise<void> {
+    const connector = this.get(name);
+    if (task >= connector.tasks) throw new NotFoundError(`Unknown task: ${name}-${task}`, { code: 'TASK_UNKNOWN' });
+    await connector.restart();
+  }
+  async setTarget(name: string, state: herder.TargetState): Promise<void> {
+    const connector = this.get(name);
+    connector.target = state;
+    await this.states.put([[name, JSON.stringify({ config: connector.config, target: state } satisfies Stored)]]);
+    const applied = connector.apply();
+    if (state === 'STOPPED') await applied;
+    else applied.catch(() => { /* the task's own status tells */ });
+  }
+
+  async offsets(name: string): Promise<readonly herder.ConnectorOffset[]> {
+    const connector = this.get(name);
+    if (connector.facts.type === 'source') return this.log.sourceOffsets(name);
+    return (await this.log.positions(`connect-${name}`)).map(({ topic, partition, offset }) => ({ partition: { kafka_topic: topic, kafka_partition: partition }, offset: { kafka_offset: offset } }));
+  }
+  async alterOffsets(name: string, changes: readonly herder.OffsetChange[] | null): Promise<void> {
+    const connector = this.get(name);
+    if (connector.target !== 'STOPPED') {
+      throw new ConfigError(`Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/${name}/stop' endpoint`, { code: 'CONNECTOR_NOT_STOPPED' });
+    }
+    const present = await this.offsets(name);
+    const wanted = changes ?? present.map(({ partition }) => ({ partition, offset: null }));
+    if (connector.facts.type === 'source') { await this.log.alterSourceOffsets(name, wanted); return; }
+    await this.log.resetPositions(`connect-${name}`, wanted.map(({ partition, offset }) => ({
+      topic: String(partition['kafka_topic']), partition: Number(partition['kafka_partition']), offset: offset === null ? null : Number(offset['kafka_offset']),
+    })));
+  }
+  async topics(name: string): Promise<readonly string[]> {
+    this.get(name);
+    return (await this.topicStore.entries(`${name}\u0000`)).map(([key]) => key.slice(name.length + 1)).sort();
+  }
+  async resetTopics(name: string): Promise<void> {
+    this.get(name);
+    await this.topicStore.put((await this.topicStore.entries(`${name}\u0000`)).map(([key]): [string, null] => [key, null]));
+  }
+
+  async plugins(connectorsOnly: boolean): Promise<readonly herder.PluginEntry[]> {
+    const connectors = (await loadPlugins(this.options.pluginsUrl)).map((plugin): herder.PluginEntry => ({ class: plugin.names[0], type: plugin.kind, version: plugin.version }));
+    const sorted = [...connectors.filter(({ type }) => type === 'sink'), ...connectors.filter(({ type }) => type === 'source')];
+    if (connectorsOnly) return sorted;
+    const named = (type: herder.PluginEntry['type'], names: readonly string[]): herder.PluginEntry[] => names.map(name => ({ class: name, type, version: CONNECT_VERSION }));
+    return [...sorted, ...named('converter', converterNames), ...named('header_converter', [DEFAULT_HEADER_CONVERTER]), ...named('transformation', transformNames), ...named('predicate', predicateNames)];
+  }
+  plugin(name: string): Promise<Plugin> { return findPlugin(this.options.pluginsUrl, name); }
+  metrics(): readonly herder.MetricSample[] { return [...this.all.values()].flatMap(connector => connector.metrics()); }
+
+  /** Tasks drain and commit, then the log is closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.all.values()].map(connector => connector.close()));
+    await this.log[Symbol.asyncDispose]();
+  }
+}
+
+function portOf(listener: string | undefined): string { return listener === undefined ? '8083' : new URL(listener.replace(/:\/\/:/, '://127.0.0.1:')).port || '8083'; }
+/** Keys only: a value may be a secret. */
+function shown(config: herder.ConnectorConfig): string { return `{${Object.keys(config).sort().join(', ')}}`; }

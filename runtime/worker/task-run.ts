@@ -1,0 +1,112 @@
+/** One task from its configuration to its end: plugin, converters and transforms are opened, then the pipeline runs. */
+import type { Transform } from '../api/converter.ts';
+import { parseConfig } from '../api/config-parse.ts';
+import type { ConfigDef, ConfigOf } from '../api/config.ts';
+import { ConfigError } from '../api/errors.ts';
+import type { Logger } from '../api/logger.ts';
+import type { Metrics } from '../api/metrics.ts';
+import { stringifyExact } from '../api/exact-json.ts';
+import type { SinkPlugin, SinkRecord, SourcePlugin, SourceRecord } from '../api/plugin.ts';
+import { createConverter, createHeaderConverter, DEFAULT_CONVERTER, DEFAULT_HEADER_CONVERTER, settingsUnder } from '../converters/converters.ts';
+import type { Log } from '../log/log.ts';
+import { DeadLetters } from '../pipeline/dead-letters.ts';
+import { runSinkPipeline } from '../pipeline/sink-pipeline.ts';
+import { runSourcePipeline } from '../pipeline/source-pipeline.ts';
+import type { ToleranceOptions } from '../pipeline/tolerance.ts';
+import { createTransforms } from '../transforms/transforms.ts';
+import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
+import { findPlugin } from './plugins.ts';
+import type { TaskOrder } from './task-messages.ts';
+
+export interface TaskEnvironment {
+  readonly log: Log;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Called once when the plugin is open. */
+  readonly running: () => void;
+  readonly topicSeen: (topic: string) => void;
+}
+type Properties = Readonly<Record<string, string>>;
+
+function parsed<D extends ConfigDef>(def: D, properties: Properties, logger: Logger): { readonly config: ConfigOf<D>; readonly extra: Properties } {
+  const { config, problems, unknown, extra } = parseConfig(def, properties);
+  if (config === undefined) throw new ConfigError(problems.map(({ message }) => message).join('\n'), { code: 'CONFIG_INVALID', hint: 'Correct the configuration of this connector.' });
+  for (const { option, nearest } of unknown) logger.warn({ option, ...(nearest === undefined ? {} : { meant: nearest }) }, 'unknown option');
+  return { config, extra };
+}
+
+/** The converter for a role, with the connector's settings before the worker's. */
+export function convertersFor(config: Properties, worker: Properties): { readonly key: ReturnType<typeof createConverter>; readonly value: ReturnType<typeof createConverter>; readonly header: ReturnType<typeof createConverter> } {
+  const pick = (role: string, fallback: string): [string, Properties] => {
+    const own = config[role];
+    return own === undefined ? [worker[role] ?? fallback, settingsUnder(role, worker)] : [own, settingsUnder(role, config)];
+  };
+  return {
+    key: createConverter('key.converter', ...pick('key.converter', DEFAULT_CONVERTER)),
+    value: createConverter('value.converter', ...pick('value.converter', DEFAULT_CONVERTER)),
+    header: createHeaderConverter(...pick('header.converter', DEFAULT_HEADER_CONVERTER)),
+  };
+}
+
+/** Ends when `signal` aborts; throws what made the task fail. */
+export async function runTask(order: TaskOrder, environment: TaskEnvironment, signal: AbortSignal): Promise<void> {
+  const plugin = await findPlugin(order.pluginsUrl, order.config['connector.class'] ?? '');
+  environment.logger.info({ class: plugin.names[0] }, 'task starting');
+  if (plugin.kind === 'source') await runSource(plugin, order, environment, signal);
+  else await runSink(plugin, order, environment, signal);
+  environment.logger.info({}, 'task stopped');
+}
+
+async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen }: TaskEnvironment, signal: AbortSignal): Promise<void> {
+  parsed(sourceConnectorConfig, order.config, QUIET);
+  const { config, extra } = parsed(plugin.config, order.config, logger);
+  const { key, value, header } = convertersFor(order.config, order.worker);
+  const transforms = createTransforms(order.config) as readonly Transform<SourceRecord>[];
+  await using task = await plugin.open(config, {
+    connector: order.connector, task: order.task, logger, metrics,
+    offset: async partition => {
+      const wanted = stringifyExact(partition);
+      return (await log.sourceOffsets(order.connector)).find(stored => stringifyExact(stored.partition) === wanted)?.offset;
+    },
+  }, extra);
+  running();
+  await runSourcePipeline({
+    connector: order.connector, task, log: watching(log, topicSeen), keyConverter: key, valueConverter: value,
+    headerConverter: { encode: item => header.encode('', null, item as never) }, transforms, metrics,
+  }, signal);
+}
+
+/** The same log, telling of each topic that is written to. */
+function watching(log: Log, topicSeen: (topic: string) => void): Log {
+  return new Proxy(log, {
+    get: (target, property) => {
+      const member: unknown = Reflect.get(target, property, target);
+      if (typeof member !== 'function') return member;
+      if (property === 'createTopic') return (name: string, ...rest: unknown[]) => { topicSeen(name); return (member as (...all: unknown[]) => unknown).call(target, name, ...rest); };
+      return (member as (...all: unknown[]) => unknown).bind(target);
+    },
+  });
+}
+
+async function runSink(plugin: SinkPlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen }: TaskEnvironment, signal: AbortSignal): Promise<void> {
+  const { config: common } = parsed(sinkConnectorConfig, order.config, QUIET);
+  const { config, extra } = parsed(plugin.config, order.config, logger);
+  const regex = common['topics.regex'] === '' ? undefined : new RegExp(`^(?:${common['topics.regex']})$`, 'u');
+  const dead = common['errors.deadletterqueue.topic.name'];
+  const tolerance: ToleranceOptions = {
+    tolerance: common['errors.tolerance'], retryTimeoutMs: common['errors.retry.timeout'], retryDelayMaxMs: common['errors.retry.delay.max.ms'],
+    log: common['errors.log.enable'], logMessages: common['errors.log.include.messages'],
+  };
+  const letters = dead === '' ? undefined : await DeadLetters.open(log, { topic: dead, contextHeaders: common['errors.deadletterqueue.context.headers.enable'], connector: order.connector, task: order.task });
+  try {
+    await using task = await plugin.open(config, { connector: order.connector, task: order.task, logger, metrics }, extra);
+    running();
+    await runSinkPipeline({
+      connector: order.connector, group: `connect-${order.connector}`, task, log, topics: { names: common.topics, regex }, converters: convertersFor(order.config, order.worker),
+      transforms: createTransforms(order.config) as readonly Transform<SinkRecord>[], tolerance, deadLetters: letters, logger, metrics, topicSeen,
+    }, signal);
+  } finally { await letters?.[Symbol.asyncDispose](); }
+}
+
+/** The worker's part and the plugin's part are parsed apart, so unknown keys are named once, by the plugin's. */
+const QUIET: Logger = { debug: () => { /* quiet */ }, info: () => { /* quiet */ }, warn: () => { /* quiet */ }, error: () => { /* quiet */ }, child: () => QUIET };

@@ -1,0 +1,53 @@
+/**
+ * Entry of a task's worker thread: opens the log and the plugin, runs one pipeline, reports. The thread does all of the
+ * work on records, so the thread that answers REST is never kept from it.
+ */
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { ConfigError, RetriableError, TributaryError } from '../api/errors.ts';
+import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
+import { openLogger } from './logging.ts';
+import { runTask } from './task-run.ts';
+import type { FromTask, TaskFailure, TaskOrder, ToTask } from './task-messages.ts';
+import { TaskMetrics } from './task-metrics.ts';
+
+const METRICS_INTERVAL_MS = 500;
+
+/** Anything thrown → plain data. Unknown errors (a bug, an exhausted heap) are not tried again for ever: they fail the task. */
+export function failureOf(error: unknown): TaskFailure {
+  if (error instanceof TributaryError) {
+    const { code, hint } = error;
+    const causes = error.cause instanceof Error ? `\nCaused by: ${error.cause.message}` : '';
+    return { message: error.message, code, hint, retriable: error instanceof RetriableError, trace: `${error.name}: ${error.message} [${code}]${hint === undefined ? '' : `\n${hint}`}${causes}` };
+  }
+  const known = error instanceof Error ? error : new Error(String(error));
+  return { message: known.message, code: 'INTERNAL', hint: 'This is a defect; please report it with the trace.', retriable: false, trace: known.stack ?? known.message };
+}
+
+async function main(order: TaskOrder): Promise<TaskFailure | undefined> {
+  const send = (message: FromTask): void => { parentPort?.postMessage(message); };
+  const stop = new AbortController();
+  parentPort?.on('message', (message: ToTask) => { if (message.kind === 'stop') stop.abort(); });
+  const metrics = new TaskMetrics();
+  const report = (): void => { send({ kind: 'metrics', samples: metrics.samples() }); };
+  const timer = setInterval(report, METRICS_INTERVAL_MS);
+  const logger = openLogger(order.logLevel).child({ connector: order.connector, task: order.task });
+  try {
+    await using log = await openEmbeddedLog(order.logDirectory, { mode: 'writer' });
+    await runTask(order, { log, logger, metrics, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); } }, stop.signal);
+    return undefined;
+  } catch (error) {
+    if (stop.signal.aborted && !(error instanceof ConfigError)) logger.warn({ reason: (error as Error).message }, 'task stopped with an error');
+    return failureOf(error);
+  } finally {
+    clearInterval(timer);
+    report();
+  }
+}
+
+if (!isMainThread && parentPort !== null) {
+  const port = parentPort;
+  void main(workerData as TaskOrder).then(failure => {
+    port.postMessage({ kind: 'ended', failure } satisfies FromTask);
+    port.close();
+  });
+}
