@@ -1,0 +1,80 @@
+/** The commands of `tributary`. Only parsing and printing; what a command does is handed in or stands in its own file. */
+import { Command, InvalidArgumentError } from 'commander';
+import { ConfigError, TributaryError } from '../api/errors.ts';
+import { parseConfig } from '../api/config-parse.ts';
+import { readConfigFile, resolveProviders } from '../properties.ts';
+import { loadPlugins } from './plugins.ts';
+import { listTopics, readTopic } from './read-command.ts';
+import { type WorkerConfig, workerConfig } from './worker-config.ts';
+
+export interface StandaloneRequest {
+  readonly config: WorkerConfig;
+  readonly properties: Readonly<Record<string, string>>;
+  readonly connectors: readonly Readonly<Record<string, string>>[];
+  readonly ephemeral: boolean;
+}
+export interface CommandLine {
+  readonly version: string;
+  readonly pluginsUrl: string;
+  /** Runs until it is told to stop. */
+  readonly standalone: (request: StandaloneRequest) => Promise<void>;
+}
+
+/** A worker file, parsed. Throws ConfigError with all problems at once. */
+export function readWorkerFile(file: string): { readonly config: WorkerConfig; readonly properties: Readonly<Record<string, string>> } {
+  const properties = resolveProviders(readConfigFile(file));
+  const { config, problems, unknown } = parseConfig(workerConfig, properties);
+  if (config === undefined) throw new ConfigError(`${file}: ${problems.map(({ message }) => message).join('; ')}`, { code: 'WORKER_CONFIG', hint: 'Correct the worker file.' });
+  for (const { option, nearest } of unknown) {
+    if (nearest !== undefined) throw new ConfigError(`${file}: unknown option ${option}`, { code: 'WORKER_OPTION', hint: `Did you mean ${nearest}?` });
+    process.stderr.write(`${file}: unknown option ${option} is ignored\n`);
+  }
+  return { config, properties };
+}
+
+function connectorFile(file: string): Readonly<Record<string, string>> {
+  const config = readConfigFile(file);
+  if (config['name'] === undefined) throw new ConfigError(`${file}: the connector has no name`, { code: 'CONNECTOR_NAME', hint: 'Add name=… to the file.' });
+  return config;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number from 0 is needed');
+  return value;
+}
+
+/** The directory from `--log-dir` or from a worker file. */
+function directoryOf({ logDir, worker }: { readonly logDir?: string; readonly worker?: string }): string {
+  return logDir ?? (worker === undefined ? 'tributary-log' : readWorkerFile(worker).config['log.dir']);
+}
+
+/** Exit status: 0 done, 1 refused or failed, 2 wrong usage. */
+export async function runCommandLine(argv: readonly string[], { version, pluginsUrl, standalone }: CommandLine): Promise<number> {
+  const print = (line: string): void => { process.stdout.write(`${line}\n`); };
+  const program = new Command('tributary').description('Change data capture: databases → a durable log → Iceberg and Delta tables').version(version).exitOverride().showHelpAfterError();
+  program.command('standalone').description('run one worker, as connect-standalone is called').argument('<worker>', 'worker .properties file').argument('[connectors...]', 'connector files, .properties or JSON')
+    .option('--ephemeral', 'forget connectors made by REST when the worker ends')
+    .action(async (worker: string, files: string[], options: { readonly ephemeral?: boolean }) => { await standalone({ ...readWorkerFile(worker), connectors: files.map(connectorFile), ephemeral: options.ephemeral === true }); });
+  program.command('topics').description('list the topics of a log').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it')
+    .action(async (options: { readonly logDir?: string; readonly worker?: string }) => { await listTopics(directoryOf(options), print); });
+  program.command('read').description('print the records of a topic').argument('<topic>').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it')
+    .option('--partition <number>', 'partition', count, 0).option('--from <offset>', 'first offset', count, 0).option('--max <number>', 'the most records', count).option('--follow', 'wait for more').option('--keys', 'print offset and key as well')
+    .action(async (topic: string, options: { readonly logDir?: string; readonly worker?: string; readonly partition: number; readonly from: number; readonly max?: number; readonly follow?: boolean; readonly keys?: boolean }) => {
+      const stop = new AbortController();
+      process.once('SIGINT', () => { stop.abort(); });
+      await readTopic(directoryOf(options), { topic, partition: options.partition, from: options.from, max: options.max ?? Infinity, follow: options.follow === true, keys: options.keys === true }, print, stop.signal);
+    });
+  program.command('plugins').description('list the connectors that are built in')
+    .action(async () => { for (const plugin of await loadPlugins(pluginsUrl)) print(`${plugin.kind.padEnd(6)}  ${plugin.version.padEnd(12)}  ${plugin.names.join(', ')}`); });
+  try { await program.parseAsync(argv, { from: 'user' }); } catch (error) { return failed(error); }
+  return 0;
+}
+
+function failed(error: unknown): number {
+  const { code, exitCode } = error as { readonly code?: string; readonly exitCode?: number };
+  if (typeof code === 'string' && code.startsWith('commander.')) return exitCode === 0 ? 0 : 2;
+  if (error instanceof TributaryError) process.stderr.write(`${error.message} [${error.code}]\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
+  else process.stderr.write(`${error instanceof Error ? error.stack ?? error.message : String(error)}\n`);
+  return 1;
+}
