@@ -22,9 +22,11 @@ export interface SourcePipeline {
   readonly log: Log;
   readonly keyConverter: Converter;
   readonly valueConverter: Converter;
-  readonly headerConverter: { encode(value: unknown): Uint8Array | null };
+  readonly headerConverter: Converter;
   readonly transforms: readonly Transform<SourceRecord>[];
   readonly metrics: Metrics;
+  /** Told of each topic before its first record is appended. */
+  readonly topicSeen: (topic: string) => void;
 }
 
 /** Runs until the source ends (after `signal`) or something fails; everything taken by then is in the log or will be read again. */
@@ -47,8 +49,8 @@ class Run {
 
   constructor(pipeline: SourcePipeline, writer: LogWriter, signal: AbortSignal) {
     this.pipeline = pipeline; this.writer = writer; this.signal = signal;
-    this.bodies = new Bodies(pipeline.log);
-    this.spare = new Bodies(pipeline.log);
+    this.bodies = new Bodies(pipeline.log, pipeline.topicSeen);
+    this.spare = new Bodies(pipeline.log, pipeline.topicSeen);
     const key = pipeline.keyConverter.plainJson, value = pipeline.valueConverter.plainJson;
     this.fast = key !== undefined && value !== undefined && pipeline.transforms.length === 0 ? { keySchemas: key.schemas, valueSchemas: value.schemas } : undefined;
   }
@@ -77,7 +79,7 @@ class Run {
     const { topic, timestamp, headers } = current;
     const key = this.pipeline.keyConverter.encode(topic, current.key.schema, current.key.value);
     const value = this.pipeline.valueConverter.encode(topic, current.value.schema, current.value.value);
-    const encoded = headers.map((header): EncodedHeader => ({ name: header.name, value: this.pipeline.headerConverter.encode(header.value) }));
+    const encoded = headers.map((header): EncodedHeader => ({ name: header.name, value: this.pipeline.headerConverter.encode(topic, header.schema, header.value) }));
     const builder = await this.bodies.topic(topic);
     const write = (bytes: Uint8Array | null) => (out: { write(bytes: Uint8Array): void }): boolean => { if (bytes !== null) out.write(bytes); return bytes !== null; };
     builder.append(timestamp ?? now, write(key), write(value), encoded);
@@ -115,7 +117,8 @@ interface Appender { append: BatchBuilder['append'] }
 class Bodies {
   private readonly log: Log;
   private readonly topics = new Map<string, TopicBodies>();
-  constructor(log: Log) { this.log = log; }
+  private readonly topicSeen: (topic: string) => void;
+  constructor(log: Log, topicSeen: (topic: string) => void) { this.log = log; this.topicSeen = topicSeen; }
 
   get bytes(): number { let sum = 0; for (const topic of this.topics.values()) sum += topic.bytes; return sum; }
 
@@ -125,6 +128,7 @@ class Bodies {
     const { partitions } = await this.log.createTopic(name);
     const bodies = new TopicBodies(name, partitions);
     this.topics.set(name, bodies);
+    this.topicSeen(name);
     return bodies;
   }
 

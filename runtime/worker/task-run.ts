@@ -71,21 +71,9 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
   }, extra);
   running();
   await runSourcePipeline({
-    connector: order.connector, task, log: watching(log, topicSeen), keyConverter: key, valueConverter: value,
-    headerConverter: { encode: item => header.encode('', null, item as never) }, transforms, metrics,
+    connector: order.connector, task, log, keyConverter: key, valueConverter: value,
+    headerConverter: header, transforms, metrics, topicSeen,
   }, signal);
-}
-
-/** The same log, telling of each topic that is written to. */
-function watching(log: Log, topicSeen: (topic: string) => void): Log {
-  return new Proxy(log, {
-    get: (target, property) => {
-      const member: unknown = Reflect.get(target, property, target);
-      if (typeof member !== 'function') return member;
-      if (property === 'createTopic') return (name: string, ...rest: unknown[]) => { topicSeen(name); return (member as (...all: unknown[]) => unknown).call(target, name, ...rest); };
-      return (member as (...all: unknown[]) => unknown).bind(target);
-    },
-  });
 }
 
 async function runSink(plugin: SinkPlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen }: TaskEnvironment, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@
  * Replays a recorded case: a real PostgreSQL, setup.sql, the recorded connector configuration, changes.sql, then every
  * record of every topic against the recording. The records come out of the embedded log, written by the real pipeline.
  */
+import { createHeaderConverter, DEFAULT_HEADER_CONVERTER } from '../../runtime/converters/converters.ts';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -62,7 +63,7 @@ async function capture(log: Log, name: string, properties: Record<string, string
   const task = await plugin.open(config, { connector: name, task: 0, logger: quiet, metrics, offset: async () => undefined }, extra);
   const converter = jsonConverter({ schemas: true });
   let failure: unknown;
-  const running = runSourcePipeline({ connector: name, task, log, keyConverter: converter, valueConverter: converter, headerConverter: { encode: value => Buffer.from(String(value)) }, transforms: createTransforms(properties) as readonly Transform<SourceRecord>[], metrics }, stop.signal)
+  const running = runSourcePipeline({ connector: name, task, log, keyConverter: converter, valueConverter: converter, headerConverter: createHeaderConverter(DEFAULT_HEADER_CONVERTER, {}), topicSeen: () => { /* not asked for here */ }, transforms: createTransforms(properties) as readonly Transform<SourceRecord>[], metrics }, stop.signal)
     .catch((error: unknown) => { failure = error; });
   const arrived = (mark: string) => until(`${mark} did not arrive`, async () => {
     if (failure !== undefined) throw failure;
