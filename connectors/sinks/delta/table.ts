@@ -10,7 +10,7 @@ import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefi
 import { changeActions, commitInfo } from './commit.ts';
 import type { AddFile, DeletionVector, Protocol } from './format/actions.ts';
 import { inlineVector, vectorIn, vectorPath } from './format/deletion-vector.ts';
-import { decodeSchema, encodeSchema, fit, hasZoneless } from './format/schema.ts';
+import { decodeSchema, encodeSchema, hasZoneless, nearestType } from './format/schema.ts';
 import { rowsOf } from './format/statistics.ts';
 import { decodeToken } from './format/token.ts';
 import { DeltaLog } from './log.ts';
@@ -28,7 +28,7 @@ export function deltaFormat(warehouse: string): TableFormat {
     return await log.refresh() ? new DeltaTable(name, locate(name), log) : undefined;
   };
   return {
-    name: 'delta', fit, open,
+    name: 'delta', fit: nearestType, open,
     openOrCreate: async definition => {
       for (;;) {
         const present = await open(definition.name);

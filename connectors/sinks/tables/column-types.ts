@@ -39,9 +39,9 @@ function decimalType(parameters: Readonly<Record<string, string>>): ColumnType {
   return { kind: 'decimal', precision: Math.max(precision, scale), scale };
 }
 
-/** Columns for rows of `row`; those named in `key` come required. `fit` turns a type into what the format can hold. */
-export function columnsOf(row: StructSchema, key: readonly string[], fit: (type: ColumnType) => ColumnType): readonly Column[] {
-  return row.fields.map(({ name, schema }) => ({ name, type: fit(columnType(schema)), required: key.includes(name) }));
+/** Columns for rows of `row`; those named in `key` come required. `nearest` turns a type into what the format can hold. */
+export function columnsOf(row: StructSchema, key: readonly string[], nearest: (type: ColumnType) => ColumnType): readonly Column[] {
+  return row.fields.map(({ name, schema }) => ({ name, type: nearest(columnType(schema)), required: key.includes(name) }));
 }
 
 export function sameType(a: ColumnType, b: ColumnType): boolean {

@@ -5,7 +5,7 @@ import type { ColumnBuffer } from './column-buffer.ts';
 import { isNull, skipString, skipValue } from './json-bytes.ts';
 import type { Column } from './table.ts';
 import { cellWriter, PLACEHOLDER } from './values.ts';
-import { daysOf } from './time-text.ts';
+import { daysOf, timestampMicros } from './time-text.ts';
 
 /** Reads the value at `at` into a row of a column; answers the position after it, or -1: then the general way decides. */
 export type FieldParser = (b: Buffer, at: number, cell: ColumnBuffer, row: number) => number;
@@ -31,10 +31,10 @@ function valueParser(schema: Schema, column: Column): FieldParser {
   const integer = schema.type === 'int8' || schema.type === 'int16' || schema.type === 'int32' || schema.type === 'int64';
   switch (column.type.kind) {
     case 'int': case 'date': return integer && schema.type !== 'int64' ? intoInt : slow(schema, column);
-    case 'long': return integer ? scaledLong(1) : slow(schema, column);
+    case 'long': return integer ? scaledLong(1, false) : slow(schema, column);
     case 'time': case 'timestamp': {
       if (!integer || semantic.startsWith('Nano')) return slow(schema, column);
-      return scaledLong(semantic === 'Time' || semantic === 'Timestamp' ? 1000 : 1);
+      return scaledLong(semantic === 'Time' || semantic === 'Timestamp' ? 1000 : 1, column.type.kind === 'timestamp');
     }
     case 'boolean': return schema.type === 'boolean' ? intoBoolean : slow(schema, column);
     case 'double': case 'float': return schema.type === 'double' || schema.type === 'float' ? intoDouble(column.type.kind === 'float') : slow(schema, column);
@@ -71,19 +71,17 @@ const intoInt: FieldParser = (b, at, cell, row) => {
   return end;
 };
 
-function scaledLong(factor: number): FieldParser {
+function scaledLong(factor: number, calendar: boolean): FieldParser {
   return (b, at, cell, row) => {
     const end = number(b, at);
     if (end >= 0) {
       const value = whole * factor;
-      if (!Number.isSafeInteger(value)) return -1;
-      cell.setSafeLong(row, value);
-      return end;
+      if (Number.isSafeInteger(value)) { cell.setSafeLong(row, value); return end; }
     }
     if (factor !== 1) return -1;
     const stop = skipValue(b, at), text = b.toString('latin1', at, stop);
     if (!/^-?\d+$/.test(text)) return -1;
-    cell.setLong(row, BigInt(text));
+    cell.setLong(row, calendar ? timestampMicros(BigInt(text)) : BigInt(text));
     return stop;
   };
 }
@@ -160,9 +158,9 @@ const intoZoned: FieldParser = (b, at, cell, row) => {
   if (b[i] !== 0x5a || b[i + 1] !== QUOTE) return -1;
   for (; digits < 6; digits++) fraction *= 10;
   const days = daysOf(two(at + 1) * 100 + two(at + 3), two(at + 6), two(at + 9));
-  const micros = (days * 86_400 + two(at + 12) * 3600 + two(at + 15) * 60 + two(at + 18)) * 1_000_000 + fraction;
-  if (!Number.isSafeInteger(micros)) return -1;
-  cell.setSafeLong(row, micros);
+  const seconds = days * 86_400 + two(at + 12) * 3600 + two(at + 15) * 60 + two(at + 18), micros = seconds * 1_000_000 + fraction;
+  if (Number.isSafeInteger(micros)) cell.setSafeLong(row, micros);
+  else cell.setLong(row, BigInt(seconds) * 1_000_000n + BigInt(fraction));
   return i + 2;
 };
 

@@ -14,7 +14,10 @@ export type RowOperation =
 
 interface EnvelopeShape { readonly kind: 'envelope'; readonly before: number; readonly after: number; readonly op: number; readonly source: number; readonly db: number; readonly schema: number; readonly table: number; readonly row: StructSchema }
 interface FlatShape { readonly kind: 'flat'; readonly deleted: number; readonly op: number; readonly table: number }
-type Shape = EnvelopeShape | FlatShape;
+/** Events beside the rows: heartbeats, transaction marks, schema changes, logical messages. */
+interface OtherShape { readonly kind: 'other' }
+type Shape = EnvelopeShape | FlatShape | OtherShape;
+const OTHER = /^io\.debezium\.connector\.(common\.(Heartbeat|TransactionMetadata\w*)|[a-z0-9]+\.(SchemaChange\w*|MessageValue))$/;
 const shapes = new WeakMap<StructSchema, Shape>();
 
 /** How a value's schema is to be read; compiled once per schema. */
@@ -32,6 +35,7 @@ function compile(schema: StructSchema): Shape {
     const inner = (name: string): number => fieldIndex(sourceSchema, name);
     return { kind: 'envelope', before, after, op, source, db: inner('db'), schema: inner('schema'), table: inner('table') >= 0 ? inner('table') : inner('collection'), row };
   }
+  if ((op >= 0 && source >= 0 && at('message') >= 0) || OTHER.test(schema.name ?? '')) return { kind: 'other' };
   return { kind: 'flat', deleted: at('__deleted'), op: at('__op'), table: at('__table') };
 }
 
@@ -46,6 +50,7 @@ export function operationOf(record: SinkRecord): RowOperation {
   if (schema.type !== 'struct') throw new DataError(`A record of topic ${record.topic} is a ${schema.type}, not a row`, { code: 'NOT_A_ROW', hint: 'Leave this topic out of topics, or drop such records with a transform.' });
   const value = record.value.value as Struct;
   const shape = shapeOf(schema);
+  if (shape.kind === 'other') return { kind: 'ignore' };
   return shape.kind === 'envelope' ? fromEnvelope(record, value, shape, key) : fromFlat(record, value, shape, key);
 }
 

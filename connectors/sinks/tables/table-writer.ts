@@ -122,10 +122,10 @@ export class TableWriter {
   /** Columns that the table lacks, or has in a type that is too narrow for these records. */
   private missing(rowSchema: StructSchema, keySchema: StructSchema | undefined): readonly Column[] {
     const present = new Map(this.table.columns.map(column => [column.name, column]));
-    const fit = this.options.format.fit ?? (type => type);
+    const nearest = this.options.format.fit ?? (type => type);
     const fields = [...rowSchema.fields, ...(this.options.upsert ? keySchema?.fields ?? [] : []).filter(field => !rowSchema.fields.some(one => one.name === field.name))];
     return fields.flatMap(({ name, schema }): readonly Column[] => {
-      const wanted = fit(columnType(schema));
+      const wanted = nearest(columnType(schema));
       const column = present.get(name);
       if (column === undefined) return [{ name, type: wanted, required: false }];
       const type = this.wider(column, wanted);

@@ -184,9 +184,9 @@ class TableSinkTask implements SinkTask {
     const known = this.writers.get(name.join('.'));
     if (known !== undefined) return known;
     const key = this.config.mode === 'upsert' ? keySchema?.fields.map(field => field.name) ?? [] : [];
-    const fit = (type: Column['type']): Column['type'] => this.format.fit?.(type) ?? type;
-    const row = columnsOf(rowSchema, key, fit);
-    const columns = [...row, ...(keySchema === undefined || key.length === 0 ? [] : columnsOf(keySchema, key, fit)).filter(column => !row.some(one => one.name === column.name))];
+    const nearest = (type: Column['type']): Column['type'] => this.format.fit?.(type) ?? type;
+    const row = columnsOf(rowSchema, key, nearest);
+    const columns = [...row, ...(keySchema === undefined || key.length === 0 ? [] : columnsOf(keySchema, key, nearest)).filter(column => !row.some(one => one.name === column.name))];
     const table = await this.format.openOrCreate({ name, columns, key }, signal);
     if (this.config.mode === 'upsert' && table.key.length === 0) throw keyless(name, name.join('.'));
     return this.addWriter(name, new TableWriter(table, this.writerOptions()));

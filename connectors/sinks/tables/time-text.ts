@@ -1,5 +1,13 @@
 /** Text of times as Debezium writes them: ISO 8601, years beyond 9999 with a sign. */
 const ZONED = /^([+-]?\d{4,})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:Z|([+-])(\d\d)(?::?(\d\d))?(?::?(\d\d))?)$/;
+/** What DuckDB reads as infinite; for others it is the last microsecond of 64 bits. */
+const INFINITY = 2n ** 63n - 1n, MINUS_INFINITY = -INFINITY;
+/** From here on Debezium means PostgreSQL's infinity (it writes 9223372036825200000 and -9223372036832400000), and DuckDB's calendar ends. */
+const LAST = 9_223_372_036_825_200_000n, FIRST = -9_223_372_022_400_000_000n;
+
+/** Microseconds as DuckDB takes them: what lies outside its calendar is infinite. */
+export function timestampMicros(value: bigint): bigint { return value >= LAST ? INFINITY : value <= FIRST ? MINUS_INFINITY : value; }
+
 const DAY_MICROS = 86_400_000_000n;
 
 /** Days from 1970-01-01, proleptic Gregorian (Hinnant, "chrono-compatible low-level date algorithms"). */
@@ -12,6 +20,8 @@ export function daysOf(year: number, month: number, day: number): number {
 
 /** ISO text with a zone → microseconds since the epoch; digits beyond are cut. Undefined for anything else. */
 export function parseZoned(text: string): bigint | undefined {
+  if (text === 'infinity') return INFINITY;
+  if (text === '-infinity') return MINUS_INFINITY;
   const match = ZONED.exec(text);
   if (match === null) return undefined;
   const [, year = '', month = '', day = '', hour = '', minute = '', second = '0', fraction = '', sign, offsetHour = '0', offsetMinute = '0', offsetSecond = '0'] = match;

@@ -9,7 +9,7 @@ import type { Schema, Struct, Value, ValueMap } from '../../../envelopes/schema.
 import { DataError } from '../../../runtime/api/errors.ts';
 import type { ColumnBuffer } from './column-buffer.ts';
 import type { Column, ColumnType } from './table.ts';
-import { clockText, parseZoned } from './time-text.ts';
+import { clockText, parseZoned, timestampMicros } from './time-text.ts';
 
 type Physical = boolean | number | bigint | string | Uint8Array | DuckDBValue;
 type Convert = (value: Value) => Physical;
@@ -82,7 +82,7 @@ function converter(schema: Schema, type: ColumnType, name: string): Convert {
     case 'double': return value => Number(value);
     case 'long': return integer(name);
     case 'time': return scaled(semantic, { Time: 1000n, MicroTime: 1n, NanoTime: -1000n }, name);
-    case 'timestamp': return scaled(semantic, { Timestamp: 1000n, MicroTimestamp: 1n, NanoTimestamp: -1000n }, name);
+    case 'timestamp': { const micros = scaled(semantic, { Timestamp: 1000n, MicroTimestamp: 1n, NanoTimestamp: -1000n }, name); return value => timestampMicros(micros(value) as bigint); }
     case 'timestamp_ns': return scaled(semantic, { Timestamp: 1_000_000n, MicroTimestamp: 1000n, NanoTimestamp: 1n }, name);
     case 'timestamptz': case 'timestamptz_ns': return value => parseZoned(value as string) ?? misfit(name, 'a timestamp with zone');
     case 'decimal': return decimalOf(schema, type.precision, type.scale, name);

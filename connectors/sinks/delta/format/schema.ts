@@ -8,14 +8,14 @@ type JsonType = string
   | { readonly type: 'map'; readonly keyType: JsonType; readonly valueType: JsonType; readonly valueContainsNull: boolean };
 
 /** The nearest type that Delta has: times and UUIDs become text, nanoseconds microseconds. */
-export function fit(type: ColumnType): ColumnType {
+export function nearestType(type: ColumnType): ColumnType {
   switch (type.kind) {
     case 'time': case 'uuid': return { kind: 'string' };
     case 'timestamp_ns': return { kind: 'timestamp' };
     case 'timestamptz_ns': return { kind: 'timestamptz' };
-    case 'list': return { kind: 'list', element: fit(type.element) };
-    case 'map': return { kind: 'map', key: fit(type.key), value: fit(type.value) };
-    case 'struct': return { kind: 'struct', fields: type.fields.map(field => ({ ...field, type: fit(field.type) })) };
+    case 'list': return { kind: 'list', element: nearestType(type.element) };
+    case 'map': return { kind: 'map', key: nearestType(type.key), value: nearestType(type.value) };
+    case 'struct': return { kind: 'struct', fields: type.fields.map(field => ({ ...field, type: nearestType(field.type) })) };
     default: return type;
   }
 }
@@ -31,7 +31,7 @@ function encodeType(type: ColumnType): JsonType {
     case 'list': return { type: 'array', elementType: encodeType(type.element), containsNull: true };
     case 'map': return { type: 'map', keyType: encodeType(type.key), valueType: encodeType(type.value), valueContainsNull: true };
     case 'struct': return { type: 'struct', fields: type.fields.map(field) };
-    case 'time': case 'uuid': case 'timestamp_ns': case 'timestamptz_ns': return encodeType(fit(type));
+    case 'time': case 'uuid': case 'timestamp_ns': case 'timestamptz_ns': return encodeType(nearestType(type));
     default: return NAMES[type.kind];
   }
 }
