@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseProperties, readConfigFile, resolveProviders } from '../../runtime/properties.ts';
+
+let folder: string;
+beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'properties-')); });
+afterAll(() => { rmSync(folder, { recursive: true, force: true }); });
+const file = (name: string, text: string): string => { const path = join(folder, name); writeFileSync(path, text); return path; };
+
+describe('.properties', () => {
+  it('reads what java.util.Properties reads', () => {
+    const text = ['# a comment', '! another', '', 'plain=value', '  indented : by colon', 'by\\ space yes it is', 'empty=', 'alone', 'trailing=keeps blanks  ', 'long=one,\\', '    two,\\', '    three', 'back\\\\slash=c:\\\\temp\\\\', 'unicode=\\u00e9\\t!', 'equals=a=b=c', 'key\\=odd=1'].join('\r\n');
+    expect(parseProperties(text, 'x')).toEqual({
+      plain: 'value', indented: 'by colon', 'by space': 'yes it is', empty: '', alone: '', trailing: 'keeps blanks  ', long: 'one,two,three', 'back\\slash': 'c:\\temp\\', unicode: 'é\t!', equals: 'a=b=c', 'key=odd': '1',
+    });
+  });
+  it('lets the last of two equal keys win', () => { expect(parseProperties('a=1\na=2', 'x')).toEqual({ a: '2' }); });
+  it('names file and line of what it cannot read', () => {
+    expect(() => parseProperties('ok=1\nbad=\\u12', 'worker.properties')).toThrow(/worker\.properties:2/);
+    expect(() => parseProperties('=value', 'worker.properties')).toThrow(/worker\.properties:1: a line without a key/);
+  });
+  it('says why a file cannot be read', () => {
+    expect(() => readConfigFile(join(folder, 'absent.properties'))).toThrow(/absent\.properties: there is no such file/);
+    expect(() => readConfigFile(folder)).toThrow(/it is a directory/);
+    expect(() => readConfigFile(file('broken.json', '{"name": '))).toThrow(/broken\.json is no JSON/);
+  });
+  it('takes both forms of JSON', () => {
+    expect(readConfigFile(file('flat.json', '{"name":"a","tasks.max":1}'))).toEqual({ name: 'a', 'tasks.max': '1' });
+    expect(readConfigFile(file('nested.json', '{"name":"a","config":{"tasks.max":"1"}}'))).toEqual({ name: 'a', 'tasks.max': '1' });
+  });
+});
+
+describe('configuration providers', () => {
+  it('fills in file, env and dir', () => {
+    const secrets = file('secrets.properties', 'password=p:w\n');
+    file('token', 'from a file');
+    expect(resolveProviders({ a: `\${file:${secrets}:password}`, b: 'x-${env:NAME}-y', c: `\${dir:${folder}:token}`, d: 'cost: $5 ${other}' }, { NAME: 'n' }))
+      .toEqual({ a: 'p:w', b: 'x-n-y', c: 'from a file', d: 'cost: $5 ${other}' });
+  });
+  it('names the key and what is missing, never a value', () => {
+    const secrets = file('secrets2.properties', 'other=hidden-value\n');
+    expect(() => resolveProviders({ 'database.password': '${env:ABSENT}' }, {})).toThrow(/database\.password: the environment has no variable ABSENT/);
+    expect(() => resolveProviders({ a: `\${file:${secrets}:password}` }, {})).toThrow(/has no key password/);
+    expect(() => resolveProviders({ a: '${file:nonsense}' }, {})).toThrow(/needs a path and a name/);
+  });
+});
