@@ -25,7 +25,8 @@ export class CapturedTables {
     this.options = options;
     const schemas = nameFilter({ include: config['schema.include.list'] ?? [], exclude: config['schema.exclude.list'] ?? [] });
     const tables = nameFilter({ include: config['table.include.list'] ?? [], exclude: config['table.exclude.list'] ?? [] });
-    this.captures = (schema, table) => schemas(schema) && tables(`${schema}.${table}`);
+    const signals = new Set(config['signal.data.collection'] ?? []);
+    this.captures = (schema, table) => (schemas(schema) && tables(`${schema}.${table}`)) || signals.has(`${schema}.${table}`);
   }
 
   async loadTypes(): Promise<void> { this.types = await loadTypes(this.query); }

@@ -35,6 +35,8 @@ export interface EventSource {
   readonly xmin: bigint | null;
   readonly origin: string | null;
   readonly originLsn: bigint | null;
+  /** Stands for [lastCommitLsn, lsn] in `sequence`, where `lsn` itself is not shown. */
+  readonly sequence?: readonly [bigint | null, bigint | null];
 }
 
 /** Transaction block of the envelope, with provide.transaction.metadata. */

@@ -5,6 +5,7 @@
 import type { Client } from 'pg';
 import type { Logger } from '../../../runtime/api/logger.ts';
 import type { Metrics } from '../../../runtime/api/metrics.ts';
+import type { NotificationFacts, Notifier } from '../capture/notifications.ts';
 import { ChangeBatch } from './batch.ts';
 import type { CapturedTable, CapturedTables } from './captured-tables.ts';
 import type { Change, EventSource, RowImage } from './change.ts';
@@ -24,6 +25,8 @@ export interface SnapshotSource {
   /** Options of families: statements that stand in for a table. */
   readonly extra: Readonly<Record<string, string>>;
   readonly tables: CapturedTables;
+  /** Names of all captured tables, for notifications. */
+  readonly captured: readonly string[];
   /** Name of an exported snapshot; empty for one of our own. */
   readonly snapshot: string;
   /** Position of that snapshot; 0 when it is to be asked for. */
@@ -31,6 +34,7 @@ export interface SnapshotSource {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly progress: SnapshotProgress;
+  readonly notifier: Notifier;
 }
 export interface SnapshotFacts { readonly txId: bigint; readonly timeUs: bigint; readonly lsn: bigint; readonly version: number; readonly blockBytes: number }
 
@@ -55,6 +59,15 @@ export async function lockTables({ client, config }: SnapshotSource, tables: rea
 export async function* readTables(source: SnapshotSource, facts: SnapshotFacts, tables: readonly CatalogueTable[], signal: AbortSignal): AsyncGenerator<ChangeBatch> {
   const { progress, metrics } = source;
   const state: MarkerState = { first: !progress.resumed, held: undefined };
+  const all = tables.map(({ schema, table }) => `${schema}.${table}`).join(',');
+  const notify = (type: string, facts?: NotificationFacts): ChangeBatch => {
+    const batch = new ChangeBatch();
+    const record = source.notifier.make('Initial Snapshot', type, facts);
+    if (record !== undefined) batch.addRecord(record);
+    return batch;
+  };
+  const captured = source.captured.join(',');
+  yield notify('STARTED');
   const left = tables.filter(({ schema, table }) => !progress.isDone(`${schema}.${table}`));
   for (const [i, catalogue] of left.entries()) {
     const name = `${catalogue.schema}.${catalogue.table}`;
@@ -62,13 +75,16 @@ export async function* readTables(source: SnapshotSource, facts: SnapshotFacts, 
     const table = await source.tables.describe(catalogue, wire, 'snapshot');
     metrics.set('snapshot_tables_remaining', left.length - i);
     progress.begin(name, facts.lsn);
+    yield notify('IN_PROGRESS', { current_collection_in_progress: name, data_collections: all });
     const gauge = await TableGauge.open(source, catalogue);
-    for await (const batch of readTable(source, facts, table, state, signal)) { gauge.add(batch.length); yield batch; }
+    for await (const batch of readTable(source, facts, table, state, gauge, signal)) yield batch;
     if (signal.aborted) return;
     source.logger.info({ table: name, rows: gauge.rows }, 'snapshot of a table read');
     progress.done(name);
     yield release(state, i === left.length - 1 ? 'last' : 'last_in_data_collection');
+    yield notify('TABLE_SCAN_COMPLETED', { scanned_collection: name, total_rows_scanned: String(gauge.rows), status: 'SUCCEEDED', data_collections: captured });
   }
+  yield notify('COMPLETED');
   metrics.set('snapshot_tables_remaining', 0);
 }
 
@@ -80,15 +96,15 @@ class TableGauge {
   private readonly began = performance.now();
   rows = 0;
 
-  private constructor(metrics: Metrics, table: string, total: number) { this.metrics = metrics; this.labels = { table }; this.total = total; metrics.set('snapshot_rows_total', total, this.labels); this.add(0); }
+  private constructor(metrics: Metrics, table: string, total: number) { this.metrics = metrics; this.labels = { table }; this.total = total; metrics.set('snapshot_rows_total', total, this.labels); this.set(0); }
 
   static async open({ client, config, metrics }: SnapshotSource, { oid, schema, table }: CatalogueTable): Promise<TableGauge> {
     const [row] = await queryOn(client, config)(`SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ${oid}`);
     return new TableGauge(metrics, `${schema}.${table}`, Number(row?.[0] ?? 0));
   }
 
-  add(rows: number): void {
-    this.rows += rows;
+  set(rows: number): void {
+    this.rows = rows;
     this.metrics.set('snapshot_rows_done', this.rows, this.labels);
     const seconds = (performance.now() - this.began) / 1000;
     if (this.rows > 0) this.metrics.set('snapshot_seconds_left', Math.max(0, this.total - this.rows) * (seconds / this.rows), this.labels);
@@ -126,11 +142,11 @@ async function* chunks(source: SnapshotSource, facts: SnapshotFacts, catalogue: 
   }
 }
 
-async function* readTable(source: SnapshotSource, facts: SnapshotFacts, table: CapturedTable, state: MarkerState, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+async function* readTable(source: SnapshotSource, facts: SnapshotFacts, table: CapturedTable, state: MarkerState, gauge: TableGauge, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
   const begun = source.progress.firstBlock(`${table.catalogue.schema}.${table.catalogue.table}`) > 0;
   const rows = { read: begun ? 1 : 0 };
   for await (const { sql, block } of chunks(source, facts, table.catalogue)) {
-    yield* readChunk(source, facts, table, state, sql, rows, () => { source.progress.reach(block); }, signal);
+    for await (const batch of readChunk(source, facts, table, state, sql, rows, () => { source.progress.reach(block); }, signal)) { gauge.set(rows.read - (begun ? 1 : 0)); yield batch; }
     if (signal.aborted) return;
   }
 }

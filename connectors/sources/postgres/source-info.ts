@@ -15,7 +15,8 @@ export const sourceSchema: StructSchema = struct({
 }, { name: 'io.debezium.connector.postgresql.Source', version: 1 });
 
 /** `[lastCommitLsn, lsn]` as JSON text of strings. */
-function sequence({ lastCommitLsn, lsn }: EventSource): string {
+function sequence(event: EventSource): string {
+  const [lastCommitLsn, lsn] = event.sequence ?? [event.lastCommitLsn, event.lsn];
   return `[${lastCommitLsn === null ? 'null' : `"${lastCommitLsn}"`},${lsn === null ? 'null' : `"${lsn}"`}]`;
 }
 
@@ -36,9 +37,10 @@ export function sourceWriter(options: EncodingOptions, schema: string, table: st
   const database = `","db":${JSON.stringify(options.databaseName)},"sequence":`;
   const place = `,"schema":${JSON.stringify(schema)},"table":${JSON.stringify(table)},"txId":`;
   return event => {
-    const { commitUs, lsn, lastCommitLsn } = event;
+    const { commitUs, lsn } = event;
+    const [lastCommitLsn, last] = event.sequence ?? [event.lastCommitLsn, lsn];
     const micros = commitUs.toString();
-    const sequenceText = `"[${lastCommitLsn === null ? 'null' : `\\"${lastCommitLsn}\\"`},${lsn === null ? 'null' : `\\"${lsn}\\"`}]"`;
+    const sequenceText = `"[${lastCommitLsn === null ? 'null' : `\\"${lastCommitLsn}\\"`},${last === null ? 'null' : `\\"${last}\\"`}]"`;
     return `${head}${micros.slice(0, -3)},"snapshot":"${event.snapshot}${database}${sequenceText},"ts_us":${micros},"ts_ns":${micros}000${place}${event.txId},"lsn":${lsn},"xmin":${event.xmin},"origin":${event.origin === null ? 'null' : JSON.stringify(event.origin)},"origin_lsn":${event.originLsn}}`;
   };
 }

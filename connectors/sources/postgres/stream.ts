@@ -7,7 +7,7 @@
  */
 import type { Client } from 'pg';
 import { RetriableError } from '../../../runtime/api/errors.ts';
-import type { SourceOffset, SourcePartition } from '../../../runtime/api/plugin.ts';
+import type { PartitionOffset, SourceOffset, SourcePartition } from '../../../runtime/api/plugin.ts';
 import { ChangeBatch } from './batch.ts';
 import type { CapturedTable, CapturedTables } from './captured-tables.ts';
 import { type Change, type EventSource, type Operation, type RowImage, UNCHANGED_TOAST } from './change.ts';
@@ -18,6 +18,7 @@ import { messageRecord } from './logical-message.ts';
 import { formatLsn } from './lsn.ts';
 import { nowNs } from './now.ts';
 import { type StreamPosition, streamOffset } from './offset.ts';
+import type { IncrementalSnapshot } from './incremental.ts';
 import type { Housekeeping } from './housekeeping.ts';
 import type { SnapshotProgress } from './snapshot-progress.ts';
 import { TransactionTracker } from './transaction-metadata.ts';
@@ -51,8 +52,7 @@ export interface StreamParts {
   readonly housekeeping: Housekeeping;
   readonly logger: Logger;
   readonly progress: SnapshotProgress;
-  /** Sees each inserted row of the signal table. */
-  readonly signal: ((change: Change) => void) | undefined;
+  readonly incremental: IncrementalSnapshot;
 }
 
 /** Bytes of WAL without anything for us after which the server hears of it at once. */
@@ -63,6 +63,8 @@ export class ReplicationStream {
   private readonly tracker: TransactionTracker | undefined;
   private readonly manual: boolean;
   private nextHeartbeat = 0;
+  /** The server was asked how far it is, for a chunk that waits for that. */
+  private asked = false;
   private readonly stream: CopyStream;
   private readonly config: PostgresConfig;
   private readonly options: EncodingOptions;
@@ -104,7 +106,8 @@ export class ReplicationStream {
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
     const heartbeatMs = this.config['heartbeat.interval.ms'];
-    const statusMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], 10_000, heartbeatMs > 0 ? heartbeatMs : 10_000));
+    const fileMs = this.config['signal.enabled.channels'].includes('file') ? this.config['signal.poll.interval.ms'] : 10_000;
+    const statusMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], fileMs, heartbeatMs > 0 ? heartbeatMs : 10_000));
     this.nextHeartbeat = performance.now() + heartbeatMs;
     // The pipeline holds records back while it is told of more; what then comes may hold nothing for it, and has to end that.
     let owed = false;
@@ -118,12 +121,20 @@ export class ReplicationStream {
         if (buffer !== undefined) { await this.read(buffer, batch); batch.bytes = buffer.length; }
         batch.more = this.stream.more;
         await this.between(batch, buffer === undefined);
-        if (batch.length === 0 && this.position === before && !(owed && !batch.more)) { owed ||= batch.more; continue; }
-        owed = batch.more;
-        batch.offset = { partition: this.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(this.position), ...this.parts.progress.streamKeys(this.position.commitLsn) } };
-        yield batch;
+        if (batch.length > 0 || this.position !== before || (owed && !batch.more)) {
+          owed = batch.more;
+          batch.offset = this.offset();
+          yield batch;
+        } else owed ||= batch.more;
+        for await (const more of this.parts.incremental.work(() => formatLsn(this.position.lsn))) { more.offset = this.offset(); yield more; }
+        if (this.parts.incremental.awaited !== undefined && !this.asked) { this.asked = true; this.sendStatus(true); }
       }
     } catch (error) { throw mapped(error, this.config); }
+  }
+
+  private offset(): PartitionOffset {
+    const { position } = this;
+    return { partition: this.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.progress.streamKeys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
   }
 
   /** Heartbeats, and the step over WAL that holds nothing for us: its position is stored first and confirmed after. */
@@ -154,7 +165,7 @@ export class ReplicationStream {
       const type = buffer[at];
       if (type === 0x64) {
         if (buffer[at + 5] === 0x77) { const waiting = this.message(buffer, at + 30, end, buffer.readBigUInt64BE(at + 6), batch, processedNs); if (waiting !== undefined) await waiting; }
-        else if (buffer[at + 5] === 0x6b) this.keepAlive(buffer.readBigUInt64BE(at + 6), buffer[at + 22] === 1);
+        else if (buffer[at + 5] === 0x6b) this.keepAlive(buffer.readBigUInt64BE(at + 6), buffer[at + 22] === 1, batch);
       } else if (type === 0x45) {
         const failure = serverError(buffer, at + 5, end);
         throw Object.assign(new Error(failure.message), { code: failure.code });
@@ -197,6 +208,7 @@ export class ReplicationStream {
     this.commitLsn = endLsn;
     this.lastCommitLsn = endLsn;
     this.transaction = undefined;
+    this.parts.incremental.passed(endLsn, batch, () => this.source(endLsn, undefined));
     this.position = { commitLsn: endLsn, lsn: endLsn, further: 0, txId, timeUs: commitUs, messageType: 'COMMIT' };
   }
 
@@ -233,7 +245,7 @@ export class ReplicationStream {
     const info = this.tracker === undefined ? undefined : this.count(table, { op, before, after: image }, lsn);
     const change: Change = { table: table.schema, op, before, after: image, source: this.source(lsn, transaction), transaction: info, processedNs };
     batch.add(change, table.encoder);
-    if (op === 'c') this.parts.signal?.(change);
+    this.parts.incremental.observe(change, batch, change.source);
   }
 
   private count(table: CapturedTable, { op, before, after }: { op: Operation; before: RowImage | undefined; after: RowImage | undefined }, lsn: bigint): ReturnType<TransactionTracker['event']> {
@@ -265,13 +277,15 @@ export class ReplicationStream {
     batch.addRecord(messageRecord(this.options, { prefix, content, source: this.source(lsn, transaction), processedNs, transaction: info }));
   }
 
-  private keepAlive(walEnd: bigint, reply: boolean): void {
+  private keepAlive(walEnd: bigint, reply: boolean, batch: ChangeBatch): void {
+    this.asked = false;
+    if (this.transaction === undefined) this.parts.incremental.passed(walEnd, batch, () => this.source(walEnd, undefined));
     if (this.transaction === undefined) this.idleLsn = walEnd;
     if (reply) this.sendStatus();
   }
 
   /** Standby status update: written, flushed, applied. */
-  private sendStatus(): void {
+  private sendStatus(reply = false): void {
     this.lastStatus = performance.now();
     const flushed = this.confirmed;
     const status = Buffer.alloc(34);
@@ -280,6 +294,7 @@ export class ReplicationStream {
     status.writeBigUInt64BE(flushed, 9);
     status.writeBigUInt64BE(flushed, 17);
     status.writeBigInt64BE(nowNs() / 1000n - POSTGRES_EPOCH_US, 25);
+    status[33] = reply ? 1 : 0;
     this.stream.send(status);
   }
 

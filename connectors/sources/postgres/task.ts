@@ -13,7 +13,9 @@ import type { EncodingOptions } from './encoding-options.ts';
 import { encodingOptions } from './options.ts';
 import { resumeFrom, snapshotOffset, type StreamPosition } from './offset.ts';
 import { createSlot, ensurePublication, findSlot, literal, type MadeSlot, setReplicaIdentities } from './replication.ts';
-import type { Query } from './schema.ts';
+import type { CatalogueTable, Query } from './schema.ts';
+import { Notifier } from '../capture/notifications.ts';
+import { IncrementalSnapshot } from './incremental.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { beginSnapshot, lockTables, readTables, type SnapshotSource } from './snapshot.ts';
 import { SnapshotProgress } from './snapshot-progress.ts';
@@ -82,6 +84,7 @@ class PostgresTask implements SourceTask {
     }
     const snapshotStart = numberOf(this.stored?.['lsn']);
     let from = planned.from ?? freshPosition(stored === 'snapshot' && progress.resumed && snapshotStart !== undefined ? snapshotStart : made?.consistentLsn ?? found?.confirmedLsn ?? 0n);
+    if (!planned.reads && stored === 'snapshot') { const skipped = this.notifier().make('Initial Snapshot', 'SKIPPED'); if (skipped !== undefined) { const batch = new ChangeBatch(); batch.addRecord(skipped); yield batch; } }
     if (planned.reads) {
       await pause(config['snapshot.delay.ms'], signal);
       const read = made ?? (planned.streams ? await this.exportSnapshot() : { consistentLsn: 0n, snapshot: '' });
@@ -102,7 +105,7 @@ class PostgresTask implements SourceTask {
     const housekeeping = new Housekeeping(query, config, context.logger, context.metrics);
     await housekeeping.start();
     const stream = new ReplicationStream({
-      client, query, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, progress, signal: undefined,
+      client, query, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, progress, incremental: new IncrementalSnapshot({ query: (await this.open(false)).query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(tables, list, statements, signal) }, this.stored),
       wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }),
     });
     const [version] = await query('SHOW server_version_num');
@@ -111,6 +114,20 @@ class PostgresTask implements SourceTask {
     this.stream = stream;
     context.logger.info({ slot: config['slot.name'] }, 'streaming');
     yield* stream.batches(signal);
+  }
+
+  private notifier(): Notifier {
+    const { config } = this;
+    return new Notifier(config['notification.enabled.channels'] ?? [], config['notification.sink.topic.name'], config['topic.prefix'], this.context.logger);
+  }
+
+  /** A snapshot asked for by a signal, while the stream waits. */
+  private async *blocking(tables: CapturedTables, list: readonly CatalogueTable[], statements: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+    const { client } = await this.open(false);
+    const { logger, metrics } = this.context;
+    const source: SnapshotSource = { client, config: this.config, extra: statements, tables, snapshot: '', lsn: 0n, logger, metrics, progress: new SnapshotProgress(undefined), notifier: this.notifier(), captured: list.map(({ schema, table }) => `${schema}.${table}`) };
+    yield* readTables(source, await beginSnapshot(source), list, signal);
+    await client.end();
   }
 
   /** Only a primary of version 17 or later can keep a slot on its standbys. */
@@ -131,7 +148,7 @@ class PostgresTask implements SourceTask {
   private async *snapshot(tables: CapturedTables, made: MadeSlot, begin: bigint, progress: SnapshotProgress, options: EncodingOptions, signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { client } = await this.open(false);
     const { logger, metrics } = this.context;
-    const source: SnapshotSource = { client, config: this.config, extra: this.extra, tables, snapshot: made.snapshot, lsn: made.consistentLsn, logger, metrics, progress };
+    const source: SnapshotSource = { client, config: this.config, extra: this.extra, tables, snapshot: made.snapshot, lsn: made.consistentLsn, logger, metrics, progress, notifier: this.notifier(), captured: (await tables.catalogue()).map(({ schema, table }) => `${schema}.${table}`) };
     const facts = await beginSnapshot(source);
     const list = await new CapturedTables(queryOn(client, this.config), this.config, options).snapshotTables();
     await lockTables(source, list);
