@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { RetriableError } from '../../../runtime/api/errors.ts';
 import { syncFile } from '../tables/parquet.ts';
-import type { Column, TableChange } from '../tables/table.ts';
+import type { Column, TableChange, WrittenFile } from '../tables/table.ts';
 import type { Action, AddFile, CommitInfo, RemoveFile } from './format/actions.ts';
 import { VectorFile } from './format/deletion-vector.ts';
 import { encodeStatistics, loosened, rowsOf } from './format/statistics.ts';
@@ -28,9 +28,7 @@ export async function changeActions(location: string, change: TableChange, live:
     actions.push({ remove: removal(file, now) });
     if (bitmap.cardinality() < (rowsOf(file.stats) ?? Infinity)) actions.push({ add: withVector(file, vectors.add(bitmap)) });
   }
-  for (const file of change.added) {
-    actions.push({ add: { path: encodeURI(basename(file.path)), partitionValues: {}, size: file.bytes, modificationTime: now, dataChange: true, stats: encodeStatistics(file, columns) } });
-  }
+  for (const file of change.added) actions.push({ add: addition(file, columns, now) });
   const content = vectors.content();
   if (content !== undefined) {
     const path = join(location, vectors.name);
@@ -44,6 +42,9 @@ function withVector(file: AddFile, deletionVector: NonNullable<AddFile['deletion
   const stats = loosened(file.stats);
   return { ...file, dataChange: true, ...(stats === undefined ? {} : { stats }), deletionVector };
 }
-function removal({ path, partitionValues, size, deletionVector }: AddFile, now: number): RemoveFile {
+export function addition(file: WrittenFile, columns: readonly Column[], now: number): AddFile {
+  return { path: encodeURI(basename(file.path)), partitionValues: {}, size: file.bytes, modificationTime: now, dataChange: true, stats: encodeStatistics(file, columns) };
+}
+export function removal({ path, partitionValues, size, deletionVector }: AddFile, now: number): RemoveFile {
   return { path, deletionTimestamp: now, dataChange: true, extendedFileMetadata: true, partitionValues, size, ...(deletionVector === undefined ? {} : { deletionVector }) };
 }

@@ -5,10 +5,11 @@ import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { sameType } from '../tables/column-types.ts';
+import { Parquet } from '../tables/parquet.ts';
 import type { RoaringBitmap } from '../tables/roaring.ts';
 import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
-import { changeActions, commitInfo } from './commit.ts';
-import type { AddFile, DeletionVector, Protocol } from './format/actions.ts';
+import { addition, changeActions, commitInfo, removal } from './commit.ts';
+import type { Action, AddFile, DeletionVector, Protocol } from './format/actions.ts';
 import { inlineVector, vectorIn, vectorPath } from './format/deletion-vector.ts';
 import { decodeSchema, encodeSchema, hasZoneless, nearestType } from './format/schema.ts';
 import { rowsOf } from './format/statistics.ts';
@@ -127,26 +128,34 @@ class DeltaTable implements LakeTable {
 
   async evolve(columns: readonly Column[]): Promise<void> {
     for (;;) {
-      const present = this.columns;
-      const narrow = columns.find(column => present.some(one => one.name === column.name && !sameType(one.type, column.type)));
-      if (narrow !== undefined) {
-        throw new FatalError(`Column ${narrow.name} of Delta table ${this.name.join('.')} is too narrow for its records now, and Delta widens types only with a feature that many readers lack`, {
-          code: 'DELTA_WIDEN', hint: `Stop the connector, rewrite the table with the wider type (CREATE OR REPLACE TABLE … AS SELECT with CAST of ${narrow.name}), or drop the table and reset the offsets of this sink.`,
-        });
-      }
+      const present = this.columns, { metadata } = this.log.state;
+      const named = new Map(columns.map(column => [column.name, column]));
       const added = columns.filter(column => !present.some(one => one.name === column.name)).map(column => ({ ...column, required: false }));
-      if (added.length === 0) return;
-      const { metadata } = this.log.state;
-      if (metadata === undefined) return;
-      const all = [...present, ...added];
+      const wider = present.map(column => ({ ...column, type: named.get(column.name)?.type ?? column.type }));
+      const widens = wider.some((column, i) => !sameType(column.type, present[i]?.type ?? column.type));
+      if ((added.length === 0 && !widens) || metadata === undefined) return;
+      const all = [...wider, ...added];
       const outcome = await this.log.put([
-        { commitInfo: commitInfo('ADD COLUMNS', randomUUID(), Date.now()) },
+        { commitInfo: commitInfo(widens ? 'CHANGE COLUMN' : 'ADD COLUMNS', randomUUID(), Date.now()) },
         ...(hasZoneless(added) && !hasZoneless(present) ? [{ protocol: protocolFor(all) }] : []),
         { metaData: { ...metadata, schemaString: encodeSchema(all) } },
+        ...(widens ? await this.rewritten(wider) : []),
       ]);
       if (outcome === 'committed') return;
       await this.refresh();
     }
+  }
+
+  /** Every file anew with wider columns: Delta's own type widening is a feature that many readers lack. */
+  private async rewritten(columns: readonly Column[]): Promise<readonly Action[]> {
+    await using parquet = await Parquet.open(256 * 1_048_576);
+    const now = Date.now(), actions: Action[] = [];
+    for (const file of this.log.state.files.values()) {
+      const path = this.absolute(file.path);
+      const deleted = file.deletionVector === undefined ? [] : (await this.vector(path, file.deletionVector)).iterate();
+      actions.push({ remove: removal(file, now) }, { add: addition(await parquet.rewrite(path, deleted, columns, await this.newDataFile()), columns, now) });
+    }
+    return actions;
   }
 
   async commit(change: TableChange): Promise<CommitOutcome> {

@@ -38,14 +38,35 @@ export class Parquet implements AsyncDisposable {
     await this.connection.run(`CREATE OR REPLACE TABLE pending (${layout})`);
     try {
       await this.append(buffer, rows, layout);
-      const ids = fieldIds(columns);
-      const reader = await this.connection.runAndReadAll(`COPY pending TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd, RETURN_STATS${ids === '' ? '' : `, FIELD_IDS ${ids}`})`);
-      const [row] = reader.getRowsJson();
-      await syncFile(path);
-      return { path, rows: Number(row?.[1] ?? 0), bytes: Number(row?.[2] ?? 0), stats: statsOf(row?.[4]) };
+      return await this.copy('pending', columns, path);
     } catch (error) {
       throw new RetriableError('A data file could not be written', { code: 'PARQUET_WRITE', hint: 'See whether the disk of the warehouse is full.', cause: error });
     } finally { await this.connection.run('DROP TABLE IF EXISTS pending'); }
+  }
+
+  private async copy(from: string, columns: readonly Column[], path: string): Promise<WrittenFile> {
+    const ids = fieldIds(columns);
+    const reader = await this.connection.runAndReadAll(`COPY ${from} TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd, RETURN_STATS${ids === '' ? '' : `, FIELD_IDS ${ids}`})`);
+    const [row] = reader.getRowsJson();
+    await syncFile(path);
+    return { path, rows: Number(row?.[1] ?? 0), bytes: Number(row?.[2] ?? 0), stats: statsOf(row?.[4]) };
+  }
+
+  /** Copies the rows of a file that are not deleted into a new one with these columns, in their order. */
+  async rewrite(from: string, deleted: Iterable<number>, columns: readonly Column[], to: string): Promise<WrittenFile> {
+    await this.fillPositions('gone', deleted);
+    const names = columns.map(({ name }) => identifier(name));
+    const values = await this.select(from, columns, names);
+    const file = await this.copy(`(SELECT ${values} FROM read_parquet(${literal(from)}, file_row_number = true) AS f WHERE file_row_number NOT IN (SELECT position FROM gone) ORDER BY file_row_number)`, columns, to);
+    await this.connection.run('DROP TABLE gone');
+    return file;
+  }
+
+  private async fillPositions(table: string, positions: Iterable<number>): Promise<void> {
+    await this.connection.run(`CREATE OR REPLACE TABLE ${table} (position BIGINT)`);
+    const appender = await this.connection.createAppender(table);
+    for (const position of positions) { appender.appendBigInt(BigInt(position)); appender.endRow(); }
+    appender.closeSync();
   }
 
   private async append(buffer: RowBuffer, rows: Int32Array, layout: string): Promise<void> {
@@ -71,10 +92,7 @@ export class Parquet implements AsyncDisposable {
 
   /** Reads the columns of single rows of a file, in any order. */
   async readAt(path: string, positions: readonly number[], columns: readonly Column[], onRows: OnRows): Promise<void> {
-    await this.connection.run('CREATE OR REPLACE TABLE wanted (position BIGINT)');
-    const appender = await this.connection.createAppender('wanted');
-    for (const position of positions) { appender.appendBigInt(BigInt(position)); appender.endRow(); }
-    appender.closeSync();
+    await this.fillPositions('wanted', positions);
     const select = await this.select(path, columns);
     const least = positions.reduce((a, b) => Math.min(a, b), Infinity), most = positions.reduce((a, b) => Math.max(a, b), 0);
     await this.stream(`SELECT file_row_number, ${select} FROM read_parquet(${literal(path)}, file_row_number = true) AS f WHERE file_row_number BETWEEN ${least} AND ${most} AND file_row_number IN (SELECT position FROM wanted)`, columns, onRows);
@@ -82,10 +100,11 @@ export class Parquet implements AsyncDisposable {
   }
 
   /** Columns that the file was written without read null. */
-  private async select(path: string, columns: readonly Column[]): Promise<string> {
+  private async select(path: string, columns: readonly Column[], names?: readonly string[]): Promise<string> {
     const reader = await this.connection.runAndReadAll(`DESCRIBE SELECT * FROM read_parquet(${literal(path)})`);
     const present = new Set(reader.getRowsJson().map(row => String(row[0])));
-    return columns.map(({ name, type }) => (present.has(name) ? `CAST(f.${identifier(name)} AS ${duckType(type)})` : `CAST(NULL AS ${duckType(type)})`)).join(', ');
+    const value = ({ name, type }: Column): string => `CAST(${present.has(name) ? `f.${identifier(name)}` : 'NULL'} AS ${duckType(type)})`;
+    return columns.map((column, i) => (names === undefined ? value(column) : `${value(column)} AS ${names[i] ?? ''}`)).join(', ');
   }
 
   private async stream(sql: string, columns: readonly Column[], onRows: OnRows): Promise<void> {
