@@ -1,6 +1,7 @@
 import { definePlugin } from '../../../runtime/api/plugin.ts';
 import { postgresConfig } from './config.ts';
 import { DEBEZIUM_VERSION } from './source-info.ts';
+import { preflight } from './preflight.ts';
 import { openTask } from './task.ts';
 
 /** The PostgreSQL source. */
@@ -8,5 +9,6 @@ export const postgresSource = definePlugin.source({
   names: ['io.debezium.connector.postgresql.PostgresConnector', 'postgres'],
   version: DEBEZIUM_VERSION,
   config: postgresConfig,
+  preflight,
   open: openTask,
 });
