@@ -2,11 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FatalError, RetriableError } from '../../../runtime/api/errors.ts';
 import { literal } from '../tables/column-types.ts';
 import { Parquet, syncFile } from '../tables/parquet.ts';
 import { type Action, decodeActions, encodeActions, versionName } from './format/actions.ts';
 import { LogState } from './format/state.ts';
 
+/** Errors of link(2) after which the name is certainly not there. */
+const REFUSED = new Set(['EPERM', 'EACCES', 'ENOSPC', 'EDQUOT', 'EROFS', 'EMLINK', 'ENOENT', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const CHECKPOINT_EVERY = 10;
 /** Removed files stay in checkpoints this long, for readers of older versions (Delta's default). */
 const REMOVED_KEPT_MS = 7 * 24 * 3_600_000;
@@ -28,6 +31,13 @@ export class DeltaLog {
 
   /** Brings the state up to the newest version. False when there is no table. */
   async refresh(): Promise<boolean> {
+    try { return await this.read(); } catch (error) {
+      if (error instanceof SyntaxError) throw new FatalError(`The log of Delta table ${this.folder} holds a damaged version after ${this.state.version}`, { code: 'DELTA_LOG_DAMAGED', hint: 'Restore the named folder from a backup, or move the table away and reset the offsets of this sink.', cause: error });
+      throw diskError(error, this.folder);
+    }
+  }
+
+  private async read(): Promise<boolean> {
     const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => { if (error.code === 'ENOENT') return []; throw error; });
     const versions = names.flatMap(name => (/^\d{20}\.json$/.test(name) ? [Number(name.slice(0, 20))] : [])).sort((a, b) => a - b);
     if (this.state.version < 0) await this.fromCheckpoint();
@@ -54,15 +64,20 @@ export class DeltaLog {
    * that leaves it open. Other errors are thrown: nothing was put.
    */
   async put(actions: readonly Action[]): Promise<'committed' | 'conflict' | 'unknown'> {
-    await mkdir(this.folder, { recursive: true });
     const version = this.state.version + 1;
     const draft = join(this.folder, `.${randomUUID()}.tmp`);
-    await writeFile(draft, encodeActions(actions), { flush: true });
+    try {
+      await mkdir(this.folder, { recursive: true });
+      await writeFile(draft, encodeActions(actions), { flush: true });
+    } catch (error) { await unlink(draft).catch(() => undefined); throw diskError(error, this.folder); }
     try {
       // link(2) makes the whole file appear under its name at once, or fails because the name is taken.
       await link(draft, this.path(version));
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'conflict' : 'unknown';
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') return 'conflict';
+      if (REFUSED.has(code)) throw diskError(error, this.folder);
+      return 'unknown';
     } finally { await unlink(draft).catch(() => undefined); }
     try { await syncFile(this.path(version)); } catch { return 'unknown'; }
     this.state.apply(version, actions);
@@ -85,6 +100,12 @@ export class DeltaLog {
       await replace(join(this.folder, '_last_checkpoint'), JSON.stringify({ version, size: actions.length }));
     } finally { for (const name of [draft, `${draft}.json`]) await unlink(name).catch(() => undefined); }
   }
+}
+
+function diskError(error: unknown, folder: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error;
+  return new RetriableError(`${folder}: ${code}`, { code: 'DELTA_LOG_DISK', hint: 'See whether the disk is full, the folder writable, and whether its file system has hard links.', cause: error });
 }
 
 async function replace(path: string, text: string): Promise<void> {

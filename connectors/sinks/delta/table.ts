@@ -23,7 +23,7 @@ const WRITABLE = new Set([...READABLE, 'appendOnly', 'invariants']);
 
 /** Delta tables below `warehouse` (a path on local disk). */
 export function deltaFormat(warehouse: string): TableFormat {
-  const locate = (name: readonly string[]): string => join(warehouse, ...name.map(part => part.replace(/[/\\:*?"<>|]/g, '_')));
+  const locate = (name: readonly string[]): string => join(warehouse, ...name.map(folderName));
   const open = async (name: readonly string[]): Promise<DeltaTable | undefined> => {
     const log = new DeltaLog(locate(name));
     return await log.refresh() ? new DeltaTable(name, locate(name), log) : undefined;
@@ -40,6 +40,9 @@ export function deltaFormat(warehouse: string): TableFormat {
     },
   };
 }
+
+/** A name as one folder below the warehouse, never above it. */
+function folderName(part: string): string { return /^\.*$/.test(part) ? '_' : part.replace(/[/\\:*?"<>|]/g, '_'); }
 
 async function create(location: string, { name, columns, key }: TableDefinition): Promise<void> {
   await mkdir(location, { recursive: true });

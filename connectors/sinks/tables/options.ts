@@ -12,7 +12,7 @@ export const tableSinkOptions = {
   'mode': oneOf(['upsert', 'append'], { default: 'upsert', group: 'Tables', importance: 'HIGH', doc: 'upsert: the table equals the source table; needs a record key. append: the new row of each insert, update and snapshot record is added, deletes change nothing.' }),
   'truncate.enabled': bool({ default: true, group: 'Tables', importance: 'MEDIUM', doc: 'Whether a truncate event empties the table.' }),
   'commit.interval.ms': int({ default: 10_000, group: 'Commit', importance: 'MEDIUM', doc: 'Time between two table commits, in milliseconds.', check: atLeast(1) }),
-  'commit.max.bytes': long({ default: 128 * 1024 * 1024, group: 'Commit', importance: 'MEDIUM', doc: 'Bytes of buffered rows that bring a commit forward.', check: atLeast(64 * 1024) }),
+  'commit.max.bytes': long({ default: 32 * 1024 * 1024, group: 'Commit', importance: 'MEDIUM', doc: 'Bytes of buffered rows that bring a commit forward.', check: atLeast(64 * 1024) }),
   'sink.memory.bytes': long({ default: 384 * 1024 * 1024, group: 'Commit', importance: 'MEDIUM', doc: 'Bytes that key indexes and the Parquet writer of this sink may use. A table whose index does not fit is searched by a scan of its key columns at each commit.', check: atLeast(16 * 1024 * 1024) }),
 } as const;
 
