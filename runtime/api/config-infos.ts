@@ -54,17 +54,16 @@ export function configKeys(def: ConfigDef): ConfigKeyInfo[] {
   });
 }
 
-/** Every option of `def` with its value and its errors; `found` are further problems (a preflight's). */
-export function configInfo(def: ConfigDef, properties: Properties, found: readonly Problem[] = []): ConfigInfo[] {
-  const problems = [...parseConfig(def, properties).problems, ...found];
+/** Every option of `def` with its value, and with those of `problems` that name it. */
+export function configInfo(def: ConfigDef, properties: Properties, problems: readonly Problem[]): ConfigInfo[] {
   return configKeys(def).map(definition => {
     const option = def.options[definition.name] as Option<unknown>;
-    const errors = problems.filter(problem => problem.option === definition.name).map(problem => problem.message);
     return { definition, value: {
       name: definition.name,
       value: shownValue(def, definition.name, option, properties),
       recommended_values: option.choices ?? [],
-      errors, visible: true,
+      errors: problems.filter(problem => problem.option === definition.name).map(problem => problem.message),
+      visible: true,
     } };
   });
 }
@@ -88,18 +87,8 @@ export function configInfos(name: string, configs: readonly ConfigInfo[]): Confi
 }
 
 /** `parseConfig` in the REST shape. */
-export function validateConfig(name: string, def: ConfigDef, properties: Properties, found: readonly Problem[] = []): ConfigInfos {
-  return configInfos(name, configInfo(def, properties, found));
-}
-
-/** What creation answers when `config/validate` found errors; undefined when it found none. */
-export function invalidConfigMessage(infos: ConfigInfos): string | undefined {
-  if (infos.error_count === 0) return undefined;
-  const errors = infos.configs.flatMap(({ value }) => value.errors);
-  return [
-    `Connector configuration is invalid and contains the following ${infos.error_count} error(s):`, ...errors,
-    'You can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`',
-  ].join('\n');
+export function validateConfig(name: string, def: ConfigDef, properties: Properties): ConfigInfos {
+  return configInfos(name, configInfo(def, properties, parseConfig(def, properties).problems));
 }
 
 /** Names and aliases of a declaration's passwords. */

@@ -1,0 +1,66 @@
+/**
+ * Prometheus text out of the plain numbers that tasks report, the states of connectors and tasks, and the process itself.
+ * Names: `tributary_` + the reported name; counters end in `_total`.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { Herder, MetricSample } from '../runtime/worker/herder.ts';
+
+const help: Readonly<Record<string, string>> = {
+  connector_state: 'State of a connector: 1 on the line of its present state.',
+  task_state: 'State of a task: 1 on the line of its present state.',
+  slot_retained_bytes: 'Bytes of WAL that the replication slot holds back.',
+  queue_bytes: 'Bytes read from the source and not yet in the log.',
+  record_errors: 'Records that failed, by stage.',
+};
+
+let processMetrics: Registry | undefined;
+/** One per process: collectors watch the event loop and the garbage collector. */
+function processRegistry(): Registry {
+  if (processMetrics === undefined) {
+    processMetrics = new Registry();
+    collectDefaultMetrics({ register: processMetrics, prefix: 'tributary_' });
+  }
+  return processMetrics;
+}
+
+export async function renderMetrics(herder: Herder): Promise<{ readonly text: string; readonly contentType: string }> {
+  const registry = new Registry();
+  const series = new Map<string, MetricSample[]>();
+  for (const sample of [...herder.metrics(), ...states(herder)]) {
+    // A number that is not one would make the whole page unreadable.
+    if (!Number.isFinite(sample.value)) continue;
+    const name = metricName(sample);
+    const list = series.get(name);
+    if (list === undefined) series.set(name, [sample]); else list.push(sample);
+  }
+  for (const [name, samples] of series) register(registry, name, samples);
+  const processRegister = processRegistry();
+  return { text: `${await registry.metrics()}\n${await processRegister.metrics()}`, contentType: registry.contentType };
+}
+
+function metricName({ name, kind }: MetricSample): string {
+  const safe = `tributary_${name.replace(/[^A-Za-z0-9_]/g, '_')}`;
+  return kind === 'counter' && !safe.endsWith('_total') ? `${safe}_total` : safe;
+}
+
+function register(registry: Registry, name: string, samples: readonly MetricSample[]): void {
+  const [first] = samples;
+  if (first === undefined) return;
+  const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
+  const settings = { name, help: help[first.name] ?? first.name.replaceAll('_', ' '), labelNames, registers: [registry] };
+  if (first.kind === 'counter') {
+    const counter = new Counter(settings);
+    for (const { labels, value } of samples) counter.inc({ ...labels }, Math.max(0, value));
+  } else {
+    const gauge = new Gauge(settings);
+    for (const { labels, value } of samples) gauge.set({ ...labels }, value);
+  }
+}
+
+function states(herder: Herder): MetricSample[] {
+  return herder.connectors().flatMap(connector => {
+    const status = herder.status(connector);
+    const one = (name: string, labels: Record<string, string>): MetricSample => ({ name, kind: 'gauge', value: 1, labels: { connector, ...labels } });
+    return [one('connector_state', { state: status.connector.state }), ...status.tasks.map(({ id, state }) => one('task_state', { task: String(id), state }))];
+  });
+}

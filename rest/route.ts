@@ -1,0 +1,46 @@
+/** A route as data: the server mounts it, answers OPTIONS and 405 from the list, and turns errors into answers. */
+import type { Logger } from '../runtime/api/logger.ts';
+import type { Herder } from '../runtime/worker/herder.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export interface RestContext {
+  readonly herder: Herder;
+  readonly logger: Logger;
+  /** Scheme, host and port that others reach this listener by, for `Location`. */
+  readonly baseUrl: string;
+  /** Show passwords as `[hidden]`. */
+  readonly maskPasswords: boolean;
+}
+export interface RestRequest {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Raw text; empty when there was none. */
+  readonly body: string;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+/** `body` becomes JSON; `text` goes out as it is. Neither = an empty answer. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+export interface Route {
+  readonly method: Method;
+  /** Parts that begin with a colon are parameters. */
+  readonly path: string;
+  /** 415 unless the body is JSON. */
+  readonly json?: boolean;
+  handle(request: RestRequest, context: RestContext): Answer | Promise<Answer>;
+}
+
+export function ok(body: unknown): Answer { return { status: 200, body }; }
+export function empty(status: 202 | 204): Answer { return { status }; }
+/** A parameter that the path has. */
+export function param(request: RestRequest, name: string): string {
+  const value = request.params[name];
+  if (value === undefined) throw new Error(`the route has no parameter ${name}`);
+  return value;
+}

@@ -1,0 +1,101 @@
+/** Connectors: list, create, read, configure, delete, steer. */
+import { ConfigError, NotFoundError } from '../../runtime/api/errors.ts';
+import type { ConnectorConfig, Herder, TargetState } from '../../runtime/worker/herder.ts';
+import { HttpError, unknownConnector } from '../errors.ts';
+import { maskConfig, maskInfo, unmaskConfig } from '../masking.ts';
+import { empty, ok, param, type Answer, type RestContext, type RestRequest, type Route } from '../route.ts';
+import { readConfig, readCreateRequest, readPatch } from '../schemas/connector-requests.ts';
+
+/** An unknown class is a bad request here, not a missing resource. */
+async function asBadRequest<T>(work: Promise<T>): Promise<T> {
+  try { return await work; } catch (error) {
+    if (error instanceof NotFoundError && error.code === 'PLUGIN_UNKNOWN') throw new HttpError(400, error.message);
+    throw error;
+  }
+}
+function exists(herder: Herder, name: string): boolean { return herder.connectors().includes(name); }
+
+async function list({ query }: RestRequest, context: RestContext): Promise<Answer> {
+  const { herder } = context;
+  const expand = query.getAll('expand');
+  if (expand.length === 0) return ok(herder.connectors());
+  const answer: Record<string, Record<string, unknown>> = {};
+  for (const name of herder.connectors()) {
+    const one: Record<string, unknown> = answer[name] = {};
+    if (expand.includes('info')) one['info'] = await maskInfo(context, herder.connector(name));
+    if (expand.includes('status')) one['status'] = herder.status(name);
+  }
+  return ok(answer);
+}
+
+/** Order of the checks as in Connect: what is missing, whether the names agree, then the configuration itself. */
+function named(config: ConnectorConfig, name: string): ConnectorConfig {
+  const full = { ...config, name: config['name'] ?? name };
+  if (full.name !== name) throw new HttpError(400, `Connector name configuration (${full.name}) doesn't match connector name in the URL (${name})`);
+  if (config['connector.class'] === undefined) {
+    // Values may be secrets; only the name is shown.
+    throw new ConfigError(`Connector config {${Object.keys(full).sort().map(key => (key === 'name' ? `name=${name}` : key)).join(', ')}} contains no connector type`, { code: 'CLASS_MISSING' });
+  }
+  if (name === '') throw new ConfigError('Connector configuration is invalid and contains the following 1 error(s):\nInvalid value  for configuration name: String may not be empty\nYou can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`', { code: 'NAME_EMPTY' });
+  return full;
+}
+
+async function create({ body }: RestRequest, context: RestContext): Promise<Answer> {
+  const request = readCreateRequest(body);
+  const config = named(request.config, request.name);
+  const info = await asBadRequest(context.herder.create(request.name, config, request.initialState));
+  return created(context, request.name, await maskInfo(context, info));
+}
+function created({ baseUrl }: RestContext, name: string, body: unknown): Answer {
+  return { status: 201, body, headers: { location: `${baseUrl}/connectors/${encodeURIComponent(name)}` } };
+}
+
+async function putConfig(request: RestRequest, context: RestContext): Promise<Answer> {
+  const name = param(request, 'name');
+  const stored = exists(context.herder, name) ? context.herder.connector(name).config : {};
+  const config = unmaskConfig(context, named(readConfig(request.body), name), stored);
+  const { created: made, info } = await asBadRequest(context.herder.putConfig(name, config));
+  const shown = await maskInfo(context, info);
+  return made ? created(context, name, shown) : ok(shown);
+}
+
+async function patchConfig(request: RestRequest, context: RestContext): Promise<Answer> {
+  const name = param(request, 'name');
+  const stored = context.herder.connector(name).config;
+  const patch = readPatch(request.body);
+  const hidden = unmaskConfig(context, Object.fromEntries(Object.entries(patch).filter((entry): entry is [string, string] => entry[1] !== null)), stored);
+  return ok(await maskInfo(context, await asBadRequest(context.herder.patchConfig(name, { ...patch, ...hidden }))));
+}
+
+async function restart(request: RestRequest, { herder }: RestContext): Promise<Answer> {
+  const name = param(request, 'name');
+  if (!exists(herder, name)) throw unknownConnector.restart();
+  const includeTasks = request.query.get('includeTasks') === 'true';
+  const onlyFailed = request.query.get('onlyFailed') === 'true';
+  const status = await herder.restart(name, { includeTasks, onlyFailed });
+  return includeTasks || onlyFailed ? { status: 202, body: status } : empty(204);
+}
+
+function steer(operation: 'pause' | 'resume' | 'stop', target: TargetState, status: 202 | 204): Route {
+  return { method: 'PUT', path: `/connectors/:name/${operation}`, handle: async (request, { herder }) => {
+    const name = param(request, 'name');
+    if (!exists(herder, name)) throw unknownConnector[operation](name);
+    await herder.setTarget(name, target);
+    return empty(status);
+  } };
+}
+
+export const connectorRoutes: readonly Route[] = [
+  { method: 'GET', path: '/connectors', handle: list },
+  { method: 'POST', path: '/connectors', json: true, handle: create },
+  { method: 'GET', path: '/connectors/:name', handle: async (request, context) => ok(await maskInfo(context, context.herder.connector(param(request, 'name')))) },
+  { method: 'DELETE', path: '/connectors/:name', handle: async (request, { herder }) => { await herder.remove(param(request, 'name')); return empty(204); } },
+  { method: 'GET', path: '/connectors/:name/config', handle: async (request, context) => ok(await maskConfig(context, context.herder.connector(param(request, 'name')).config)) },
+  { method: 'PUT', path: '/connectors/:name/config', json: true, handle: putConfig },
+  { method: 'PATCH', path: '/connectors/:name/config', json: true, handle: patchConfig },
+  { method: 'GET', path: '/connectors/:name/status', handle: (request, { herder }) => ok(herder.status(param(request, 'name'))) },
+  { method: 'POST', path: '/connectors/:name/restart', handle: restart },
+  steer('pause', 'PAUSED', 202),
+  steer('resume', 'RUNNING', 202),
+  steer('stop', 'STOPPED', 204),
+];

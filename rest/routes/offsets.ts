@@ -1,0 +1,46 @@
+import { stringifyExact } from '../../runtime/api/exact-json.ts';
+import type { ConnectorType, OffsetChange } from '../../runtime/worker/herder.ts';
+import { HttpError } from '../errors.ts';
+import { ok, param, type Answer, type RestContext, type RestRequest, type Route } from '../route.ts';
+import { readOffsets } from '../schemas/offset-requests.ts';
+
+/** Sinks own their offsets here (the table is told by the epoch); a source may keep a position in its database as well. */
+function done(type: ConnectorType, verb: 'altered' | 'reset'): Answer {
+  if (type !== 'source') return ok({ message: `The offsets for this connector have been ${verb} successfully` });
+  return ok({ message: `The Connect framework-managed offsets for this connector have been ${verb} successfully. However, if this connector manages offsets externally, they will need to be manually ${verb} in the system that the connector uses.` });
+}
+
+function checkSink({ partition, offset }: OffsetChange): void {
+  const { kafka_topic: topic, kafka_partition: number } = partition;
+  if (topic === undefined || number === undefined) throw new HttpError(400, "The partition for a sink connector offset must contain the keys 'kafka_topic' and 'kafka_partition'");
+  if (!/^\d+$/.test(String(number))) throw new HttpError(400, `Failed to parse the following Kafka partition value in the provided offsets: '${String(number)}'. Partition values for sink connectors need to be integers.`);
+  if (offset === null) return;
+  const position = offset['kafka_offset'];
+  if (position === undefined) throw new HttpError(400, "The offset for a sink connector should either be null or contain the key 'kafka_offset'");
+  if (!/^\d+$/.test(String(position))) throw new HttpError(400, `Failed to parse the following Kafka offset value in the provided offsets: '${String(position)}'. Offset values for sink connectors need to be integers.`);
+}
+
+async function alter(request: RestRequest, { herder }: RestContext): Promise<Answer> {
+  const name = param(request, 'name');
+  const changes = readOffsets(request.body);
+  if (changes.length === 0) throw new HttpError(400, 'Partitions / offsets need to be provided for an alter offsets request');
+  const { type } = herder.connector(name);
+  if (type === 'sink' && herder.status(name).connector.state === 'STOPPED') changes.forEach(checkSink);
+  await herder.alterOffsets(name, changes);
+  return done(type, 'altered');
+}
+
+/** Offsets of a connector: read, alter, reset. */
+export const offsetRoutes: readonly Route[] = [
+  { method: 'GET', path: '/connectors/:name/offsets', handle: async (request, { herder }) => {
+    const offsets = await herder.offsets(param(request, 'name'));
+    return { status: 200, text: stringifyExact({ offsets }), headers: { 'content-type': 'application/json' } };
+  } },
+  { method: 'PATCH', path: '/connectors/:name/offsets', json: true, handle: alter },
+  { method: 'DELETE', path: '/connectors/:name/offsets', handle: async (request, { herder }) => {
+    const name = param(request, 'name');
+    const { type } = herder.connector(name);
+    await herder.alterOffsets(name, null);
+    return done(type, 'reset');
+  } },
+];

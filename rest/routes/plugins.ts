@@ -1,0 +1,42 @@
+/** Plugins: list, their options, and validation of a configuration. */
+import { configKeys } from '../../runtime/api/config-infos.ts';
+import { ConfigError, NotFoundError } from '../../runtime/api/errors.ts';
+import { HttpError } from '../errors.ts';
+import { ok, param, type Answer, type RestContext, type RestRequest, type Route } from '../route.ts';
+import { readConfig } from '../schemas/connector-requests.ts';
+import { validationAnswer } from '../validation.ts';
+
+/** Connect names a connector with or without `Connector`, with or without its package. */
+function sameClass(included: string, asked: string): boolean {
+  const plain = (name: string) => name.replace(/Connector$/, '').toLowerCase();
+  return plain(included).endsWith(plain(asked)) || plain(asked).endsWith(plain(included));
+}
+
+async function validate(request: RestRequest, { herder }: RestContext): Promise<Answer> {
+  const asked = param(request, 'plugin');
+  const config = readConfig(request.body);
+  const included = config['connector.class'];
+  // Connect's validation runs behind a future, which turns its bad requests into internal errors with the class in front.
+  const late = (message: string) => new HttpError(500, `org.apache.kafka.connect.runtime.rest.errors.BadRequestException: ${message}`);
+  if (included === undefined) {
+    throw late(`Connector config {${Object.keys(config).sort().map(key => (/(password|secret|token)/i.test(key) ? key : `${key}=${config[key] ?? ''}`)).join(', ')}} contains no connector type`);
+  }
+  if (!sameClass(included, asked)) {
+    const found = await Promise.all([herder.plugin(included), herder.plugin(asked)]).catch(() => []);
+    if (found.length === 0 || found[0] !== found[1]) throw new HttpError(400, `Included connector type ${included} does not match request type ${asked}`);
+  }
+  try { return ok(await validationAnswer(herder, config, request.signal)); } catch (error) {
+    if (error instanceof ConfigError || (error instanceof NotFoundError && error.code === 'PLUGIN_UNKNOWN')) throw late(error.message);
+    throw error;
+  }
+}
+
+export const pluginRoutes: readonly Route[] = [
+  { method: 'GET', path: '/connector-plugins', handle: async ({ query }, { herder }) => ok(await herder.plugins(query.get('connectorsOnly') !== 'false')) },
+  { method: 'GET', path: '/connector-plugins/:plugin/config', handle: async (request, { herder }) => {
+    const name = param(request, 'plugin');
+    const plugin = await herder.plugin(name).catch(() => { throw new HttpError(404, `Unknown plugin ${name}.`); });
+    return ok(configKeys(plugin.config));
+  } },
+  { method: 'PUT', path: '/connector-plugins/:plugin/config/validate', json: true, handle: validate },
+];

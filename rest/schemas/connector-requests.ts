@@ -1,0 +1,54 @@
+/** Bodies of `POST /connectors` and of `…/config`. */
+import type { ConnectorConfig, TargetState } from '../../runtime/worker/herder.ts';
+import { HttpError } from '../errors.ts';
+import { badBody, javaTypes, readObject, readProperties } from './json-body.ts';
+
+export interface CreateRequest { readonly name: string; readonly config: ConnectorConfig; readonly initialState: TargetState }
+
+const FIELDS = ['config', 'name', 'initial_state'];
+const STATES: readonly TargetState[] = ['RUNNING', 'PAUSED', 'STOPPED'];
+
+/** Throws HttpError 500 with what Connect says of a body that it cannot use. */
+export function readCreateRequest(text: string): CreateRequest {
+  const body = readObject(text, javaTypes.create, 'text');
+  if (body === undefined) throw new HttpError(500, `Cannot invoke "${javaTypes.create}.name()" because "createRequest" is null`);
+  const unknown = Object.keys(body).find(key => !FIELDS.includes(key));
+  if (unknown !== undefined) {
+    throw badBody(`Unrecognized field "${unknown}" (class ${javaTypes.create}), not marked as ignorable (3 known properties: "config", "name", "initial_state")`, text, valueIndex(text, unknown), ` (through reference chain: ${javaTypes.create}["${unknown}"])`);
+  }
+  const initialState = readState(body['initial_state'], text);
+  const config = body['config'];
+  if (config === undefined || config === null) throw new HttpError(500, 'Cannot invoke "java.util.Map.get(Object)" because "connectorConfig" is null');
+  if (typeof config !== 'object' || Array.isArray(config)) throw badBody(`Cannot deserialize value of type \`${javaTypes.config}\` from ${Array.isArray(config) ? 'Array value (token `JsonToken.START_ARRAY`)' : 'String value (token `JsonToken.VALUE_STRING`)'}`, text, valueIndex(text, 'config'), ` (through reference chain: ${javaTypes.create}["config"])`);
+  const properties = withoutNulls(readProperties(config, text));
+  const name = body['name'];
+  return { name: typeof name === 'string' ? name : properties['name'] ?? '', config: properties, initialState };
+}
+
+function readState(value: unknown, text: string): TargetState {
+  if (value === undefined || value === null) return 'RUNNING';
+  const state = STATES.find(one => one === String(value).toUpperCase());
+  if (state !== undefined) return state;
+  throw badBody(`Cannot construct instance of \`${javaTypes.initialState}\`, problem: No enum constant ${javaTypes.initialState.replace('$', '.')}.${String(value).toUpperCase()}`, text, valueIndex(text, 'initial_state'), ` (through reference chain: ${javaTypes.create}["initial_state"])`);
+}
+
+/** Where the value of the last member of that name begins. */
+function valueIndex(text: string, key: string): number {
+  const name = JSON.stringify(key);
+  const after = text.lastIndexOf(name) + name.length;
+  return after + (/^\s*:\s*/.exec(text.slice(after))?.[0].length ?? 0);
+}
+
+function withoutNulls(properties: Readonly<Record<string, string | null>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(properties).filter((entry): entry is [string, string] => entry[1] !== null));
+}
+
+/** A whole configuration; null values are left out. */
+export function readConfig(text: string): ConnectorConfig { return withoutNulls(readPatch(text)); }
+
+/** Changes to a configuration; null removes a key. */
+export function readPatch(text: string): Readonly<Record<string, string | null>> {
+  const body = readObject(text, javaTypes.config, 'text');
+  if (body === undefined) throw new HttpError(500, 'Cannot invoke "java.util.Map.get(Object)" because "connectorConfig" is null');
+  return readProperties(body, text);
+}
