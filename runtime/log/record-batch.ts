@@ -202,31 +202,47 @@ export function splitBatch(batch: Buffer): SplitRecords {
     length: n, buffer, baseOffset: header.baseOffset, offsetDelta: new Int32Array(n), baseTimestamp: header.baseTimestamp, timestampDelta: new Float64Array(n),
     keyStart: new Int32Array(n), keyEnd: new Int32Array(n), valueStart: new Int32Array(n), valueEnd: new Int32Array(n), headersAt: new Int32Array(n),
   };
-  const cursor = { at: 0 };
-  for (let i = 0; i < n; i++) splitRecord(split, i, cursor);
-  if (cursor.at !== buffer.length) throw corrupt('bytes are left over after the last record');
+  let at = 0;
+  for (let i = 0; i < n; i++) at = splitRecord(split, i, at);
+  if (at !== buffer.length) throw corrupt('bytes are left over after the last record');
   return split;
 }
 
-function splitRecord(split: SplitRecords, i: number, cursor: { at: number }): void {
+const longCursor = { at: 0 };
+
+/**
+ * Splits the record at `at` and answers where the next one begins. Numbers below 2^14 are read here, one or two bytes
+ * each: a call per number is what a reader of small records would spend its time on.
+ */
+function splitRecord(split: SplitRecords, i: number, at: number): number {
   const { buffer } = split;
-  const length = varintAt(buffer, cursor);
-  const end = cursor.at + length;
+  longCursor.at = at;
+  const length = shortVarint(buffer, longCursor);
+  const end = longCursor.at + length;
   if (length < 6 || end > buffer.length) throw corrupt(`record ${i} runs over the end`);
-  cursor.at++;
-  split.timestampDelta[i] = varintAt(buffer, cursor);
-  split.offsetDelta[i] = varintAt(buffer, cursor);
-  const key = varintAt(buffer, cursor);
-  split.keyStart[i] = key < 0 ? -1 : cursor.at;
-  cursor.at += key < 0 ? 0 : key;
-  split.keyEnd[i] = cursor.at;
-  const value = varintAt(buffer, cursor);
-  split.valueStart[i] = value < 0 ? -1 : cursor.at;
-  cursor.at += value < 0 ? 0 : value;
-  split.valueEnd[i] = cursor.at;
-  if (cursor.at >= end) throw corrupt(`record ${i} runs over its length`);
-  split.headersAt[i] = cursor.at;
-  cursor.at = end;
+  longCursor.at++;
+  split.timestampDelta[i] = shortVarint(buffer, longCursor);
+  split.offsetDelta[i] = shortVarint(buffer, longCursor);
+  const key = shortVarint(buffer, longCursor);
+  split.keyStart[i] = key < 0 ? -1 : longCursor.at;
+  if (key > 0) longCursor.at += key;
+  split.keyEnd[i] = longCursor.at;
+  const value = shortVarint(buffer, longCursor);
+  split.valueStart[i] = value < 0 ? -1 : longCursor.at;
+  if (value > 0) longCursor.at += value;
+  split.valueEnd[i] = longCursor.at;
+  if (longCursor.at >= end) throw corrupt(`record ${i} runs over its length`);
+  split.headersAt[i] = longCursor.at;
+  return end;
+}
+
+function shortVarint(buffer: Buffer, cursor: { at: number }): number {
+  const { at } = cursor;
+  const first = buffer[at] ?? 128;
+  if (first < 128) { cursor.at = at + 1; return (first >>> 1) ^ -(first & 1); }
+  const second = buffer[at + 1] ?? 128;
+  if (second < 128) { cursor.at = at + 2; const both = (first & 127) | (second << 7); return (both >>> 1) ^ -(both & 1); }
+  return varintAt(buffer, cursor);
 }
 
 /** Headers of record i. Throws DataError BATCH_CORRUPT. */

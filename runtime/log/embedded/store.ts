@@ -64,7 +64,22 @@ export function diskFull(path: string, cause?: unknown): RetriableError {
   return new RetriableError(`The disk of the log directory ${path} is full; nothing of this batch was written`, { code: 'LOG_DISK_FULL', hint: 'Free room on that disk; the task goes on by itself.', cause });
 }
 
-/** What LMDB and the system say when there is no room. */
-export function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && /ENOSPC|MDB_MAP_FULL|No space left|Environment mapsize/i.test(error.message);
+/** What LMDB and the system say when there is no room (a file over its size limit included). */
+function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { readonly code?: unknown };
+  return code === 28 || code === 27 || code === 122 || /ENOSPC|EFBIG|EDQUOT|MDB_MAP_FULL|No space left|File too large|quota|Environment mapsize/i.test(error.message);
+}
+
+/**
+ * What a failed transaction means to its caller. A commit that failed took nothing: LMDB switches its root page last.
+ * lmdb-js hides the system's error in a promise beside the one that it rejects.
+ */
+export async function storeError(path: string, error: unknown): Promise<unknown> {
+  if (isDiskFull(error)) return diskFull(path, error);
+  const { commitError } = error as { readonly commitError?: Promise<unknown> };
+  if (commitError === undefined) return error;
+  const cause = await commitError.then(() => error, (reason: unknown) => reason);
+  if (isDiskFull(cause)) return diskFull(path, cause);
+  return new RetriableError(`The log directory ${path} could not be written: ${(cause as Error).message}`, { code: 'LOG_WRITE_FAILED', hint: 'Check the disk of log.dir; the task goes on by itself when it can be written again.', cause });
 }

@@ -1,70 +1,128 @@
-import { FatalError } from '../../api/errors.ts';
+import { FatalError, NotFoundError, RetriableError } from '../../api/errors.ts';
 import { stringifyExact } from '../../api/exact-json.ts';
 import type { LogWriter, OffsetAppend, TopicAppend } from '../log.ts';
 import { sealBatch } from '../record-batch.ts';
 import type { Retention } from './retention.ts';
-import { batchKey, diskFull, isDiskFull, type PartitionEntry, partitionKey, requireRoom, type Store, type TopicEntry } from './store.ts';
+import { batchKey, type PartitionEntry, partitionKey, requireRoom, type Store, storeError, type TopicEntry } from './store.ts';
 import type { Wakeups } from './wakeups.ts';
 
 /** Key of a stored source offset: connector, then its partition as JSON. */
 export function offsetKey(connector: string, partition: unknown): string { return `offset\u0000${connector}\u0000${stringifyExact(partition)}`; }
 
-/** Appends of one writer are one LMDB transaction each, applied in call order, synced before they resolve. */
-export class EmbeddedWriter implements LogWriter {
-  private readonly store: Store;
-  private readonly wakeups: Wakeups;
-  private readonly retention: Retention;
-  private readonly topicFor: (name: string) => Promise<TopicEntry>;
-  private readonly id: string;
-  private readonly epoch: number;
-  private sequence = 0;
+interface WriterParts {
+  readonly store: Store;
+  readonly wakeups: Wakeups;
+  readonly retention: Retention;
+  /** The topic of that name, made when absent. */
+  readonly topicFor: (name: string) => Promise<TopicEntry>;
+  readonly id: string;
+  readonly epoch: number;
+}
+interface Sealed { readonly topic: TopicEntry; readonly partition: number; readonly records: number; readonly batch: Buffer }
 
-  constructor(parts: { store: Store; wakeups: Wakeups; retention: Retention; topicFor: (name: string) => Promise<TopicEntry>; id: string; epoch: number }) {
-    this.store = parts.store; this.wakeups = parts.wakeups; this.retention = parts.retention; this.topicFor = parts.topicFor; this.id = parts.id; this.epoch = parts.epoch;
-  }
+/**
+ * Appends of one writer are one LMDB transaction each, applied in call order, synced before they resolve. Appends that
+ * were called before an earlier one was seen to fail fail with it: otherwise a later source offset would stand in the
+ * log without the records before it.
+ */
+export class EmbeddedWriter implements LogWriter {
+  private readonly parts: WriterParts;
+  private sequence = 0;
+  /** Settles when every append so far has handed its transaction to the store: what comes next may follow. */
+  private turn: Promise<void> = Promise.resolve();
+  private pending = 0;
+  /** Counts failures; an append that began under an earlier count must not go through. */
+  private failures = 0;
+
+  constructor(parts: WriterParts) { this.parts = parts; }
 
   async append(entries: readonly TopicAppend[], offsets: OffsetAppend | undefined, signal: AbortSignal): Promise<readonly number[]> {
-    const sealed: { topic: TopicEntry; partition: number; records: number; batch: Buffer }[] = [];
+    const began = this.failures;
+    const before = this.turn;
+    const mine = withResolvers();
+    this.turn = mine.promise;
+    this.pending++;
+    try {
+      await before;
+      this.requireUnbroken(began);
+      const sealed = await this.prepare(entries, signal);
+      const committed = this.commit(sealed, offsets, began);
+      mine.resolve();
+      const bases = await committed;
+      this.parts.wakeups.announce(sealed.map(({ topic, partition }) => `${topic.number}/${partition}`));
+      return bases;
+    } catch (error) {
+      if (began === this.failures && this.pending > 1) this.failures++;
+      throw error;
+    } finally {
+      this.pending--;
+      mine.resolve();
+    }
+  }
+
+  private async prepare(entries: readonly TopicAppend[], signal: AbortSignal): Promise<Sealed[]> {
+    const { topicFor, retention, store, epoch } = this.parts;
+    const sealed: Sealed[] = [];
     let bytes = 0;
     for (const { topic: name, partition, body } of entries) {
-      const topic = await this.topicFor(name);
-      const batch = sealBatch(body, { baseOffset: 0, producerId: 0n, epoch: this.epoch & 0x7fff, sequence: this.sequence & 0x7fff_ffff, compression: topic.compression });
+      const topic = await topicFor(name);
+      if (partition < 0 || partition >= topic.partitions) throw new NotFoundError(`Topic ${name} has no partition ${partition}`, { code: 'PARTITION_UNKNOWN', hint: `It has ${topic.partitions}.` });
+      if (body.records < 1) throw new RangeError('a batch body has at least one record');
+      const batch = sealBatch(body, { baseOffset: 0, producerId: 0n, epoch: epoch & 0x7fff, sequence: this.sequence & 0x7fff_ffff, compression: topic.compression });
       this.sequence += body.records;
       sealed.push({ topic, partition, records: body.records, batch });
       bytes += batch.length;
     }
-    for (const { topic, partition } of sealed) await this.retention.makeRoom(topic, partition, signal);
-    requireRoom(this.store.path, bytes);
-    const bases = await this.commit(sealed, offsets);
-    this.wakeups.announce(sealed.map(({ topic, partition }) => `${topic.number}/${partition}`));
-    return bases;
+    for (const { topic, partition } of sealed) await retention.makeRoom(topic, partition, signal);
+    requireRoom(store.path, bytes);
+    return sealed;
   }
 
-  private async commit(sealed: readonly { topic: TopicEntry; partition: number; records: number; batch: Buffer }[], offsets: OffsetAppend | undefined): Promise<number[]> {
-    const { root, batches, partitions, meta, path } = this.store;
+  /** A child transaction: what throws inside takes its own puts back, and only those, from the commit that it shares. */
+  private async commit(sealed: readonly Sealed[], offsets: OffsetAppend | undefined, began: number): Promise<number[]> {
+    const { root, path } = this.parts.store;
     try {
-      return await root.transaction(() => {
-        if (meta.get(`writer\u0000${this.id}`) !== String(this.epoch)) throw this.fenced();
-        const bases = sealed.map(({ topic, partition, records, batch }) => {
-          const key = partitionKey(topic.number, partition);
-          const entry: PartitionEntry = partitions.get(key) ?? { start: 0, end: 0, bytes: 0 };
-          batch.writeBigInt64BE(BigInt(entry.end), 0);
-          batches.putSync(batchKey(topic.number, partition, entry.end), batch);
-          partitions.putSync(key, { start: entry.start, end: entry.end + records, bytes: entry.bytes + batch.length });
-          return entry.end;
-        });
-        for (const { partition, offset } of offsets?.offsets ?? []) meta.putSync(offsetKey(offsets?.connector ?? '', partition), stringifyExact(offset));
-        return bases;
+      return await root.childTransaction(() => {
+        this.requireUnbroken(began);
+        // At once, not when the promise rejects: the next append's callback may run in this same commit.
+        try { return this.put(sealed, offsets); } catch (error) { this.failures++; throw error; }
       });
     } catch (error) {
-      if (isDiskFull(error)) throw diskFull(path, error);
-      throw error;
+      if (began === this.failures) this.failures++;
+      throw await storeError(path, error);
     }
   }
 
+  private put(sealed: readonly Sealed[], offsets: OffsetAppend | undefined): number[] {
+    const { store: { batches, partitions, topics, meta }, id, epoch } = this.parts;
+    if (meta.get(`writer\u0000${id}`) !== String(epoch)) throw this.fenced();
+    const bases = sealed.map(({ topic, partition, records, batch }) => {
+      if (topics.get(topic.name)?.number !== topic.number) throw new RetriableError(`Topic ${topic.name} was deleted during an append`, { code: 'TOPIC_DELETED' });
+      const key = partitionKey(topic.number, partition);
+      const entry: PartitionEntry = partitions.get(key) ?? { start: 0, end: 0, bytes: 0 };
+      batch.writeBigInt64BE(BigInt(entry.end), 0);
+      batches.putSync(batchKey(topic.number, partition, entry.end), batch);
+      partitions.putSync(key, { start: entry.start, end: entry.end + records, bytes: entry.bytes + batch.length });
+      return entry.end;
+    });
+    for (const { partition, offset } of offsets?.offsets ?? []) meta.putSync(offsetKey(offsets?.connector ?? '', partition), stringifyExact(offset));
+    return bases;
+  }
+
+  private requireUnbroken(began: number): void {
+    if (began !== this.failures) throw new RetriableError('An append before this one failed; nothing of this one was written', { code: 'LOG_APPEND_ORDER' });
+  }
+
   private fenced(): FatalError {
-    return new FatalError(`Writer '${this.id}' was replaced by a later one of the same name`, { code: 'LOG_WRITER_FENCED', hint: 'Another task of this connector is running; stop one of them and restart this task.' });
+    return new FatalError(`Writer '${this.parts.id}' was replaced by a later one of the same name`, { code: 'LOG_WRITER_FENCED', hint: 'Another task of this connector is running; stop one of them and restart this task.' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> { /* the log owns the store */ }
+}
+
+/** Promise.withResolvers is younger than Node 20. */
+function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => { /* set below */ };
+  const promise = new Promise<void>(done => { resolve = done; });
+  return { promise, resolve };
 }
