@@ -10,7 +10,8 @@ import { UNAVAILABLE } from './column-buffer.ts';
 import { fieldParser, type FieldParser } from './field-parser.ts';
 import { expect, isNull, skipValue } from './json-bytes.ts';
 import type { NameFacts } from './table-name.ts';
-import type { Binding, TableWriter } from './table-writer.ts';
+import type { Binding } from './binding.ts';
+import type { TableWriter } from './table-writer.ts';
 
 interface FieldPlan { readonly name: Uint8Array; readonly parse: FieldParser; readonly cell: number }
 interface ObjectPlan { readonly fields: readonly FieldPlan[] }

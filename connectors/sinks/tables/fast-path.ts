@@ -2,7 +2,8 @@
 import type { SinkBatch } from '../../../runtime/api/plugin.ts';
 import { compileEnvelope, type EnvelopeParser } from './envelope-parser.ts';
 import type { NameFacts } from './table-name.ts';
-import type { Binding, TableWriter } from './table-writer.ts';
+import type { Binding } from './binding.ts';
+import type { TableWriter } from './table-writer.ts';
 
 /** Parsers by topic, learnt from the records that went the general way. */
 export class FastPath {

@@ -6,29 +6,14 @@ import { randomUUID } from 'node:crypto';
 import type { Schema, Struct, StructSchema } from '../../../envelopes/schema.ts';
 import { DataError, FatalError, RetriableError } from '../../../runtime/api/errors.ts';
 import type { Logger } from '../../../runtime/api/logger.ts';
+import { type Binding, bind, checkKey, missingColumns } from './binding.ts';
 import { ColumnBuffer, RowBuffer, UNAVAILABLE } from './column-buffer.ts';
-import { columnType, sameType, widened } from './column-types.ts';
 import { KeyCodec } from './key-codec.ts';
 import { LastWrite } from './last-write.ts';
 import { KeyLocator, type Place } from './key-locator.ts';
 import type { Parquet } from './parquet.ts';
 import { RoaringBitmap } from './roaring.ts';
-import type { Column, ColumnType, LakeTable, TableChange, TableFormat, Token, WrittenFile } from './table.ts';
-import { cellWriter } from './values.ts';
-
-type Write = ReturnType<typeof cellWriter>;
-interface Source { readonly position: number; readonly write: Write }
-
-/** How records of one pair of schemas go into the columns of the table. */
-export interface Binding {
-  readonly rowSchema: StructSchema;
-  readonly keySchema: StructSchema | undefined;
-  /** By column of the buffer: where in the row, else in the key; undefined = stays null. */
-  readonly fromRow: readonly (Source | undefined)[];
-  readonly fromKey: readonly (Source | undefined)[];
-  /** By key column: where in the key struct. */
-  readonly key: readonly Source[];
-}
+import type { Column, LakeTable, TableChange, TableFormat, Token, WrittenFile } from './table.ts';
 
 export interface WriterOptions {
   readonly upsert: boolean;
@@ -91,18 +76,8 @@ export class TableWriter {
     const known = this.bindings.get(rowSchema)?.get(keySchema);
     if (known !== undefined) return known;
     if (this.missing(rowSchema, keySchema).length > 0) return undefined;
-    this.checkKey(keySchema);
-    const source = (schema: StructSchema | undefined, column: Column): Source | undefined => {
-      const position = schema?.fields.findIndex(field => field.name === column.name) ?? -1;
-      const field = schema?.fields[position];
-      return field === undefined ? undefined : { position, write: cellWriter(field.schema, column) };
-    };
-    const columns = this.buffer.columns.map(cell => cell.column);
-    const fromRow = columns.map(column => source(rowSchema, column));
-    const binding: Binding = {
-      rowSchema, keySchema, fromRow, fromKey: columns.map((column, i) => (fromRow[i] === undefined ? source(keySchema, column) : undefined)),
-      key: this.keyCells.flatMap(({ column }) => source(keySchema, column) ?? []),
-    };
+    if (this.options.upsert && keySchema !== undefined) checkKey(this.table, keySchema);
+    const binding = bind(rowSchema, keySchema, this.buffer.columns.map(cell => cell.column), this.keyCells.map(cell => cell.column));
     let byKey = this.bindings.get(rowSchema);
     if (byKey === undefined) { byKey = new Map(); this.bindings.set(rowSchema, byKey); }
     byKey.set(keySchema, binding);
@@ -112,33 +87,8 @@ export class TableWriter {
   /** False once the table's columns have changed since the binding was made. */
   holds(binding: Binding): boolean { return this.bindings.get(binding.rowSchema)?.get(binding.keySchema) === binding; }
 
-  private checkKey(keySchema: StructSchema | undefined): void {
-    if (!this.options.upsert || keySchema === undefined) return;
-    const names = keySchema.fields.map(field => field.name);
-    if (names.length === this.table.key.length && names.every(name => this.table.key.includes(name))) return;
-    throw new FatalError(`Table ${this.table.name.join('.')} has the key (${this.table.key.join(', ')}), its records now have (${names.join(', ')})`, { code: 'KEY_CHANGED', hint: 'Write to a new table with table.name.format, or drop the table and reset the offsets of this sink.' });
-  }
-
-  /** Columns that the table lacks, or has in a type that is too narrow for these records. */
   private missing(rowSchema: StructSchema, keySchema: StructSchema | undefined): readonly Column[] {
-    const present = new Map(this.table.columns.map(column => [column.name, column]));
-    const nearest = this.options.format.fit ?? (type => type);
-    const fields = [...rowSchema.fields, ...(this.options.upsert ? keySchema?.fields ?? [] : []).filter(field => !rowSchema.fields.some(one => one.name === field.name))];
-    return fields.flatMap(({ name, schema }): readonly Column[] => {
-      const wanted = nearest(columnType(schema));
-      const column = present.get(name);
-      if (column === undefined) return [{ name, type: wanted, required: false }];
-      const type = this.wider(column, wanted);
-      return sameType(type, column.type) ? [] : [{ ...column, type }];
-    });
-  }
-
-  private wider(column: Column, wanted: ColumnType): ColumnType {
-    const type = widened(column.type, wanted);
-    if (type !== undefined) return type;
-    throw new FatalError(`Column ${column.name} of table ${this.table.name.join('.')} is ${describe(column.type)} and its records now bring ${describe(wanted)}`, {
-      code: 'TYPE_CHANGED', hint: `Rename the old column in the table (ALTER TABLE ${this.table.name.join('.')} RENAME COLUMN ${column.name} TO ${column.name}_old) or write to a new table with table.name.format.`,
-    });
+    return missingColumns(this.table, rowSchema, this.options.upsert ? keySchema : undefined, type => this.options.format.fit?.(type) ?? type);
   }
 
   /** Brings the table's columns up to what these schemas need. The buffer has to be empty (flush first). */
@@ -340,5 +290,3 @@ export function takeCell(to: ColumnBuffer, row: number, from: ColumnBuffer, at: 
   else if (to.width === 0) to.setBytes(row, from.slice(at));
   else { to.state[row] = 1; to.bytes.set(from.bytes.subarray(at * to.width, (at + 1) * to.width), row * to.width); }
 }
-
-function describe(type: ColumnType): string { return type.kind === 'decimal' ? `decimal(${type.precision},${type.scale})` : type.kind; }

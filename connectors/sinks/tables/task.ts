@@ -9,7 +9,8 @@ import { Parquet } from './parquet.ts';
 import { operationOf, type RowOperation } from './row-operation.ts';
 import type { Column, TableFormat, Token } from './table.ts';
 import { type NameFacts, type TableNaming, tableNaming } from './table-name.ts';
-import { type Binding, TableWriter } from './table-writer.ts';
+import type { Binding } from './binding.ts';
+import { TableWriter } from './table-writer.ts';
 
 /** What a topic partition has brought so far. */
 interface Input extends AssignedPartition {
