@@ -1,13 +1,12 @@
 /** Options of the REST listener. Kafka Connect's keys where it has one; `rest.basic.auth.*`, `rest.mask.passwords` and `rest.request.max.bytes` are ours. */
-import { bool, defineConfig, int, list, long, oneOf, password, string, type ConfigOf, type Problem } from '../runtime/api/config.ts';
+import { bool, type ConfigOf, defineConfig, long, oneOf, password, string } from '../runtime/api/config.ts';
+import { parseConfig, type Properties } from '../runtime/api/config-parse.ts';
+import { ConfigError } from '../runtime/api/errors.ts';
 
 const group = 'REST', tls = 'REST TLS';
 
 export const restConfig = defineConfig({
-  listeners: list({ default: ['http://127.0.0.1:8083'], group, importance: 'HIGH', doc: 'Addresses to listen on, http:// or https://, separated by commas. An empty host (`http://:8083`) means all interfaces; the default is loopback only. Port 0 takes any free port.' }),
   'rest.advertised.listener': oneOf(['http', 'https'], { group, importance: 'LOW', doc: 'Which of the listeners others are told of; the first when unset.' }),
-  'rest.advertised.host.name': string({ group, importance: 'LOW', doc: 'Host that others reach this worker by; stands in Location headers.' }),
-  'rest.advertised.port': int({ group, importance: 'LOW', doc: 'Port that others reach this worker by.' }),
   'rest.basic.auth.user': string({ group, doc: 'User name for HTTP basic authentication. Set together with the password; all paths but /health then ask for it.' }),
   'rest.basic.auth.password': password({ group, doc: 'Password that goes with it.' }),
   'rest.mask.passwords': bool({ default: true, group, doc: 'Shows passwords as [hidden]; sending [hidden] back keeps the stored value. false shows configurations as they were sent, as Kafka Connect does.' }),
@@ -19,23 +18,22 @@ export const restConfig = defineConfig({
   'listeners.https.ssl.truststore.location': string({ aliases: ['ssl.truststore.location'], group: tls, doc: 'PEM file with the authorities that client certificates are checked against.' }),
   'listeners.https.ssl.client.auth': oneOf(['none', 'requested', 'required'], { default: 'none', aliases: ['ssl.client.auth'], group: tls, doc: 'Whether clients show a certificate.' }),
 }, {
-  check: config => {
-    const problems: Problem[] = [];
-    for (const listener of config.listeners) {
-      if (parseListener(listener) === undefined) problems.push({ option: 'listeners', message: `Invalid value ${listener} for configuration listeners: an address such as http://127.0.0.1:8083 is expected` });
-    }
-    if ((config['rest.basic.auth.user'] === undefined) !== (config['rest.basic.auth.password'] === undefined)) {
-      problems.push({ option: 'rest.basic.auth.user', message: 'rest.basic.auth.user and rest.basic.auth.password are set together or not at all' });
-    }
-    const keyed = config['listeners.https.ssl.keystore.location'] !== undefined || (config['listeners.https.ssl.keystore.key'] !== undefined && config['listeners.https.ssl.keystore.certificate.chain'] !== undefined);
-    if (config.listeners.some(listener => listener.toLowerCase().startsWith('https:')) && !keyed) {
-      problems.push({ option: 'listeners.https.ssl.keystore.location', message: 'An https listener needs listeners.https.ssl.keystore.location: a PEM file with private key and certificate chain' });
-    }
-    return problems;
-  },
-  families: [/./],
+  check: config => ((config['rest.basic.auth.user'] === undefined) === (config['rest.basic.auth.password'] === undefined) ? []
+    : [{ option: 'rest.basic.auth.user', message: 'rest.basic.auth.user and rest.basic.auth.password are set together or not at all' }]),
 });
 export type RestConfig = ConfigOf<typeof restConfig>;
+
+/** Keys of a worker file that can only be meant for this declaration; the rest of the file is the worker's. */
+const OURS = /^(rest\.(basic|mask|request)|listeners\.https)\./;
+
+/** Throws ConfigError REST_CONFIG with all problems, a misspelt option among them. */
+export function readRestConfig(properties: Properties): RestConfig {
+  const { config, problems, unknown } = parseConfig(restConfig, properties);
+  const misspelt = unknown.filter(({ option, nearest }) => OURS.test(option) && nearest !== undefined).map(({ option, nearest }) => `unknown option ${option}, did you mean ${nearest ?? ''}?`);
+  const all = [...problems.map(({ message }) => message), ...misspelt];
+  if (config === undefined || all.length > 0) throw new ConfigError(all.join('; '), { code: 'REST_CONFIG', hint: 'Correct the worker file.' });
+  return config;
+}
 
 export interface Listener { readonly secure: boolean; readonly host: string; readonly port: number }
 
@@ -46,4 +44,17 @@ export function parseListener(text: string): Listener | undefined {
   if (parts === null || port > 65_535) return undefined;
   const host = (parts[2] ?? '').replace(/^\[|\]$/g, '');
   return { secure: parts[1]?.toLowerCase() === 'https', host: host === '' ? '0.0.0.0' : host, port };
+}
+
+/** Throws ConfigError LISTENER_INVALID, LISTENER_TLS. */
+export function readListeners(texts: readonly string[], config: RestConfig): readonly [Listener, ...Listener[]] {
+  const [first, ...others] = texts.map(text => {
+    const listener = parseListener(text);
+    if (listener === undefined) throw new ConfigError(`Invalid value ${text} for configuration listeners`, { code: 'LISTENER_INVALID', hint: 'Write listeners=http://127.0.0.1:8083, or several with commas between.' });
+    return listener;
+  });
+  if (first === undefined) throw new ConfigError('Invalid value  for configuration listeners: at least one address is needed', { code: 'LISTENER_INVALID', hint: 'Write listeners=http://127.0.0.1:8083.' });
+  const keyed = config['listeners.https.ssl.keystore.location'] !== undefined || (config['listeners.https.ssl.keystore.key'] !== undefined && config['listeners.https.ssl.keystore.certificate.chain'] !== undefined);
+  if ([first, ...others].some(({ secure }) => secure) && !keyed) throw new ConfigError('An https listener has no key and certificate', { code: 'LISTENER_TLS', hint: 'Set listeners.https.ssl.keystore.location to a PEM file with the private key and its certificate chain.' });
+  return [first, ...others];
 }

@@ -1,12 +1,12 @@
 /** The REST listener: mounts the routes, and answers what no route takes as Kafka Connect does. */
-import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ConfigError } from '../runtime/api/errors.ts';
+import type { Properties } from '../runtime/api/config-parse.ts';
 import type { Logger } from '../runtime/api/logger.ts';
 import type { Herder } from '../runtime/worker/herder.ts';
+import type { WorkerConfig } from '../runtime/worker/worker-config.ts';
 import { basicAuth } from './basic-auth.ts';
-import { parseListener, type Listener, type RestConfig } from './config.ts';
+import { type Listener, readListeners, readRestConfig, type RestConfig } from './config.ts';
 import { errorBody, httpError, HttpError } from './errors.ts';
 import type { Answer, RestContext, Route } from './route.ts';
 import { connectorRoutes } from './routes/connectors.ts';
@@ -16,48 +16,58 @@ import { pluginRoutes } from './routes/plugins.ts';
 import { rootRoutes } from './routes/root.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { topicRoutes } from './routes/topics.ts';
+import { readTls } from './tls.ts';
 
 const routes: readonly Route[] = [...rootRoutes, ...connectorRoutes, ...taskRoutes, ...offsetRoutes, ...topicRoutes, ...pluginRoutes, ...metricRoutes];
 /** In the order in which Connect lists them in `Allow`. */
 const METHODS = ['DELETE', 'POST', 'PUT', 'PATCH', 'GET'] as const;
 
 export interface RestServer extends AsyncDisposable {
-  /** Addresses that answer, with their real ports; the first is the advertised one. */
-  readonly urls: readonly string[];
-  /** Real port of the first listener. */
+  /** An address that answers, that of `rest.advertised.listener` where there are several, and its port. */
+  readonly url: string;
   readonly port: number;
+  /** Addresses that answer, with their real ports, in the order of `listeners`. */
+  readonly urls: readonly string[];
+}
+export interface RestOptions {
+  readonly herder: Herder;
+  readonly config: Pick<WorkerConfig, 'listeners' | 'rest.advertised.host.name' | 'rest.advertised.port'>;
+  /** The worker file's text; what else of it concerns REST is declared in `config.ts`. */
+  readonly properties: Properties;
+  readonly logger: Logger;
+  /** Our own version, for the `Server` header. */
+  readonly version: string;
 }
 
-/** Listens on all of `config.listeners`. Throws ConfigError LISTENER_IN_USE, LISTENER_DENIED, LISTENER_HOST, TLS_UNREADABLE. */
-export async function openRestServer(herder: Herder, config: RestConfig, logger: Logger): Promise<RestServer> {
+/** Listens on all of `listeners`. Throws ConfigError REST_CONFIG, LISTENER_INVALID, LISTENER_TLS, LISTENER_IN_USE, LISTENER_DENIED, LISTENER_HOST, TLS_UNREADABLE. */
+export async function startRest({ herder, config: worker, properties, logger, version }: RestOptions): Promise<RestServer> {
+  const config = readRestConfig(properties);
+  const listeners = readListeners(worker.listeners, config);
+  const advertised = { host: worker['rest.advertised.host.name'], port: worker['rest.advertised.port'] };
   const apps: FastifyInstance[] = [];
-  const opened: { readonly listener: Listener; readonly port: number }[] = [];
+  const opened: { readonly listener: Listener; readonly url: string; readonly port: number }[] = [];
   try {
-    for (const text of config.listeners) {
-      const listener = parseListener(text);
-      if (listener === undefined) throw new ConfigError(`Invalid value ${text} for configuration listeners`, { code: 'LISTENER_INVALID' });
+    for (const listener of listeners) {
       const context = { herder, logger, baseUrl: '', maskPasswords: config['rest.mask.passwords'] };
-      const app = build(context, config, listener);
+      const app = build(context, config, listener, `Tributary/${version}`);
       apps.push(app);
       const port = await listen(app, listener);
-      context.baseUrl = urlOf(listener, port, config);
-      opened.push({ listener, port });
+      context.baseUrl = urlOf(listener, advertised.host, advertised.port ?? port);
+      opened.push({ listener, port, url: urlOf(listener, undefined, port) });
     }
   } catch (error) {
     await Promise.all(apps.map(app => app.close()));
     throw error;
   }
-  const advertised = opened.findIndex(({ listener }) => config['rest.advertised.listener'] === (listener.secure ? 'https' : 'http'));
-  if (advertised > 0) opened.unshift(...opened.splice(advertised, 1));
-  const urls = opened.map(({ listener, port }) => urlOf(listener, port, {}));
+  const main = opened.find(({ listener }) => config['rest.advertised.listener'] === (listener.secure ? 'https' : 'http')) ?? opened[0];
+  const urls = opened.map(({ url }) => url);
   logger.info({ urls }, 'rest listener is open');
-  return { urls, port: opened[0]?.port ?? 0, [Symbol.asyncDispose]: async () => { await Promise.all(apps.map(app => app.close())); } };
+  return { url: main?.url ?? '', port: main?.port ?? 0, urls, [Symbol.asyncDispose]: async () => { await Promise.all(apps.map(app => app.close())); } };
 }
 
-function urlOf({ secure, host, port: asked }: Listener, port: number, config: Partial<RestConfig>): string {
+function urlOf({ secure, host }: Listener, name: string | undefined, port: number): string {
   const own = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  const name = config['rest.advertised.host.name'] ?? (own.includes(':') ? `[${own}]` : own);
-  return `${secure ? 'https' : 'http'}://${name}:${config['rest.advertised.port'] ?? (asked === 0 ? port : asked)}`;
+  return `${secure ? 'https' : 'http'}://${name ?? (own.includes(':') ? `[${own}]` : own)}:${port}`;
 }
 
 async function listen(app: FastifyInstance, { host, port }: Listener): Promise<number> {
@@ -73,7 +83,7 @@ async function listen(app: FastifyInstance, { host, port }: Listener): Promise<n
   return typeof address === 'object' && address !== null ? address.port : port;
 }
 
-function build(context: RestContext, config: RestConfig, listener: Listener): FastifyInstance {
+function build(context: RestContext, config: RestConfig, listener: Listener, product: string): FastifyInstance {
   const common = {
     bodyLimit: config['rest.request.max.bytes'], exposeHeadRoutes: false, forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4_096 },
@@ -84,7 +94,7 @@ function build(context: RestContext, config: RestConfig, listener: Listener): Fa
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => { done(null, body); });
   const authorized = basicAuth(config['rest.basic.auth.user'], config['rest.basic.auth.password']);
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('server', `Tributary/${context.herder.info().commit}`);
+    reply.header('server', product);
     if (/%2f/i.test(request.url.split('?', 1)[0] ?? '')) return fail(context, reply, new HttpError(400, 'Ambiguous URI path separator'));
     if (request.url.split('?', 1)[0] !== '/health' && !authorized(request.headers.authorization)) {
       reply.header('www-authenticate', 'Basic realm="Tributary"');
@@ -147,27 +157,4 @@ function fail({ logger }: RestContext, reply: FastifyReply, error: unknown): Fas
   const body = errorBody(error);
   if (body.error_code >= 500 && !(error instanceof HttpError)) logger.error({ err: error }, 'rest request failed');
   return send(reply, { status: body.error_code, body });
-}
-
-interface Tls { readonly key: string; readonly cert: string; readonly passphrase?: string; readonly ca?: string; readonly requestCert: boolean; readonly rejectUnauthorized: boolean }
-
-/** PEM only: what Java keeps in JKS is exported with `keytool` and `openssl pkcs12`. */
-function readTls(config: RestConfig): Tls {
-  const read = (path: string) => {
-    try { return readFileSync(path, 'utf8'); } catch (error) { throw new ConfigError(`The TLS file ${path} cannot be read`, { code: 'TLS_UNREADABLE', hint: 'Check the path and its permissions.', cause: error }); }
-  };
-  const location = config['listeners.https.ssl.keystore.location'];
-  const pem = location === undefined ? undefined : read(location);
-  const passphrase = config['listeners.https.ssl.key.password'];
-  const trust = config['listeners.https.ssl.truststore.location'];
-  const auth = config['listeners.https.ssl.client.auth'];
-  const tls: Tls = {
-    key: pem ?? config['listeners.https.ssl.keystore.key'] ?? '', cert: pem ?? config['listeners.https.ssl.keystore.certificate.chain'] ?? '',
-    ...(passphrase === undefined ? {} : { passphrase }), ...(trust === undefined ? {} : { ca: read(trust) }),
-    requestCert: auth !== 'none', rejectUnauthorized: auth === 'required',
-  };
-  try { createSecureContext({ key: tls.key, cert: tls.cert, ...(passphrase === undefined ? {} : { passphrase }) }); } catch (error) {
-    throw new ConfigError('The TLS key and certificate of the REST listener cannot be used', { code: 'TLS_UNREADABLE', hint: 'A PEM file with the private key and the certificate chain is expected; JKS and PKCS12 files are exported to PEM first.', cause: error });
-  }
-  return tls;
 }

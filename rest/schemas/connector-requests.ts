@@ -8,13 +8,13 @@ export interface CreateRequest { readonly name: string; readonly config: Connect
 const FIELDS = ['config', 'name', 'initial_state'];
 const STATES: readonly TargetState[] = ['RUNNING', 'PAUSED', 'STOPPED'];
 
-/** Throws HttpError 500 with what Connect says of a body that it cannot use. */
+/** Throws HttpError 500 with what Connect says of a body that it cannot use; Jackson stands behind the body for an unknown field, behind the value for a bad one. */
 export function readCreateRequest(text: string): CreateRequest {
   const body = readObject(text, javaTypes.create, 'text');
   if (body === undefined) throw new HttpError(500, `Cannot invoke "${javaTypes.create}.name()" because "createRequest" is null`);
   const unknown = Object.keys(body).find(key => !FIELDS.includes(key));
   if (unknown !== undefined) {
-    throw badBody(`Unrecognized field "${unknown}" (class ${javaTypes.create}), not marked as ignorable (3 known properties: "config", "name", "initial_state")`, text, valueIndex(text, unknown), ` (through reference chain: ${javaTypes.create}["${unknown}"])`);
+    throw badBody(`Unrecognized field "${unknown}" (class ${javaTypes.create}), not marked as ignorable (3 known properties: "config", "name", "initial_state")`, text, text.trimEnd().length, ` (through reference chain: ${javaTypes.create}["${unknown}"])`);
   }
   const initialState = readState(body['initial_state'], text);
   const config = body['config'];
@@ -29,7 +29,7 @@ function readState(value: unknown, text: string): TargetState {
   if (value === undefined || value === null) return 'RUNNING';
   const state = STATES.find(one => one === String(value).toUpperCase());
   if (state !== undefined) return state;
-  throw badBody(`Cannot construct instance of \`${javaTypes.initialState}\`, problem: No enum constant ${javaTypes.initialState.replace('$', '.')}.${String(value).toUpperCase()}`, text, valueIndex(text, 'initial_state'), ` (through reference chain: ${javaTypes.create}["initial_state"])`);
+  throw badBody(`Cannot construct instance of \`${javaTypes.initialState}\`, problem: No enum constant ${javaTypes.initialState.replace('$', '.')}.${String(value).toUpperCase()}`, text, valueIndex(text, 'initial_state') + JSON.stringify(value).length, ` (through reference chain: ${javaTypes.create}["initial_state"])`);
 }
 
 /** Where the value of the last member of that name begins. */
