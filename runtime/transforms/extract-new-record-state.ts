@@ -3,10 +3,10 @@
  * Source: Debezium documentation, "New Record State Extraction".
  */
 import type { ConnectRecord, Header, SchemaAndValue } from '../../envelopes/record.ts';
-import type { Schema } from '../../envelopes/schema.ts';
+import type { Schema, StructSchema } from '../../envelopes/schema.ts';
 import { bool, defineConfig, list, oneOf, string, type ConfigOf } from '../api/config.ts';
 import type { Transform } from '../api/converter.ts';
-import { memberOf, withMembers } from './fields.ts';
+import { isStruct, memberOf, withMembers } from './fields.ts';
 
 const group = 'Transformation';
 export const extractNewRecordStateConfig = defineConfig({
@@ -38,11 +38,12 @@ export function extractNewRecordState(config: Config): Transform {
       if (record.value.value === null) return keepsTombstone(mode) ? record : null;
       const op = memberOf(record.value, 'op');
       if (op === undefined || memberOf(record.value, 'source') === undefined) return record;
-      if (op.value === 't' || op.value === 'm') return null;
+      if (op.value === 'm') return record;
+      if (op.value === 't') return null;
       const row = rowOf(record.value, op.value === 'd', mode);
       if (row === undefined) return null;
-      const added = fields.map(({ name, path }): [string, SchemaAndValue] => [name, find(record.value, path)]);
-      if (mode === 'rewrite' || mode === 'rewrite-with-tombstone') added.push(['__deleted', { schema: TEXT, value: op.value === 'd' ? 'true' : 'false' }]);
+      const added = fields.map(({ name, path }): [string, SchemaAndValue] => { const { schema, value } = find(record.value, path); return [name, { schema: schema && optionalOf(schema), value }]; });
+      if (mode === 'rewrite' || mode === 'rewrite-with-tombstone') added.unshift(['__deleted', { schema: TEXT, value: op.value === 'd' ? 'true' : 'false' }]);
       const value = row.value === null || added.length === 0 ? row : withMembers(row, added);
       const more = headers.map(({ name, path }): Header => ({ name, ...find(record.value, path) }));
       const topic = route === '' ? record.topic : String(memberOf(row, route)?.value ?? record.topic);
@@ -51,14 +52,33 @@ export function extractNewRecordState(config: Config): Transform {
   };
 }
 
-function keepsTombstone(mode: Mode): boolean { return mode === 'tombstone' || mode === 'rewrite-with-tombstone'; }
+/** In mode tombstone the delete itself becomes the null that stands for it. */
+function keepsTombstone(mode: Mode): boolean { return mode === 'rewrite-with-tombstone'; }
+
+const interned = new WeakMap<Schema, Schema>();
+function withOptional(schema: Schema, optional: boolean): Schema {
+  if (schema.optional === optional) return schema;
+  let other = interned.get(schema);
+  if (other === undefined) { other = { ...schema, optional }; interned.set(schema, other); }
+  return other;
+}
+const optionalOf = (schema: Schema): Schema => withOptional(schema, true);
+
+/** A row on its own is required, though it was an optional member of its envelope. */
+function standing({ schema, value }: SchemaAndValue): SchemaAndValue {
+  if (schema === null || !isStruct(value)) return { schema, value };
+  const required = withOptional(schema, false) as StructSchema;
+  return { schema: required, value: { ...value, schema: required } };
+}
 
 /** The row to keep; undefined drops the record, a null value makes it a tombstone. */
 function rowOf(envelope: SchemaAndValue, deleted: boolean, mode: Mode): SchemaAndValue | undefined {
-  if (!deleted) return memberOf(envelope, 'after');
-  if (mode === 'drop' || mode === 'tombstone') return undefined;
+  const after = memberOf(envelope, 'after'), before = memberOf(envelope, 'before');
+  if (!deleted) return after && standing(after);
+  if (mode === 'drop') return undefined;
+  if (mode === 'tombstone') return after;
   if (mode === 'delete-to-tombstone') return { schema: null, value: null };
-  return memberOf(envelope, 'before');
+  return before && standing(before);
 }
 
 interface Wanted { readonly name: string; readonly path: readonly string[] }

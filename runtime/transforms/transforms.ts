@@ -5,6 +5,8 @@ import { parseConfig, type Properties } from '../api/config-parse.ts';
 import type { Transform } from '../api/converter.ts';
 import { ConfigError } from '../api/errors.ts';
 import { extractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
+import { byLogicalTableRouter, byLogicalTableRouterConfig } from './by-logical-table-router.ts';
+import { eventRouter, eventRouterConfig } from './event-router.ts';
 import * as predicates from './predicates.ts';
 import * as simple from './simple.ts';
 
@@ -28,6 +30,8 @@ function sided<D extends ConfigDef>(name: string, config: D, make: (side: 'key' 
 
 const transforms: Readonly<Record<string, Entry<Transform>>> = {
   'io.debezium.transforms.ExtractNewRecordState': entry(extractNewRecordStateConfig, extractNewRecordState),
+  'io.debezium.transforms.ByLogicalTableRouter': entry(byLogicalTableRouterConfig, byLogicalTableRouter),
+  'io.debezium.transforms.outbox.EventRouter': entry(eventRouterConfig, eventRouter),
   [`${connect}.RegexRouter`]: entry(simple.regexRouterConfig, simple.regexRouter),
   [`${connect}.Filter`]: entry(simple.noConfig, simple.filter),
   [`${connect}.DropHeaders`]: entry(simple.dropHeadersConfig, simple.dropHeaders),
