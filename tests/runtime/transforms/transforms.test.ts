@@ -14,10 +14,10 @@ const envelope = (op: string, before: unknown, after: unknown): unknown => ({ be
 const unwrap = { transforms: 'u', 'transforms.u.type': 'io.debezium.transforms.ExtractNewRecordState' };
 
 describe('ExtractNewRecordState', () => {
-  it('keeps the new row and drops the delete, its tombstone stays', () => {
+  it('keeps the new row; a delete becomes a null row, and its tombstone is dropped', () => {
     expect(run(unwrap, record(envelope('u', { id: 1 }, { id: 1, a: 2 })))?.value.value).toEqual({ id: 1, a: 2 });
-    expect(run(unwrap, record(envelope('d', { id: 1 }, null)))).toBeNull();
-    expect(run(unwrap, record(null))?.value.value).toBeNull();
+    expect(run(unwrap, record(envelope('d', { id: 1 }, null)))?.value.value).toBeNull();
+    expect(run(unwrap, record(null))).toBeNull();
   });
   it('rewrites deletes and adds fields and headers', () => {
     const properties = { ...unwrap, 'transforms.u.delete.tombstone.handling.mode': 'rewrite', 'transforms.u.add.fields': 'op,table,source.lsn:position', 'transforms.u.add.headers': 'op' };
