@@ -1,0 +1,80 @@
+/** What a snapshot holds: its manifests, data files and deletion vectors. Manifests never change, so each is read once. */
+import { readFile } from 'node:fs/promises';
+import { FatalError } from '../../../runtime/api/errors.ts';
+import { RoaringBitmap } from '../tables/roaring.ts';
+import { currentSnapshot, type Metadata } from './format/metadata.ts';
+import { decodeManifest, decodeManifestList, type ManifestEntry, type ManifestFile } from './format/manifest.ts';
+import { decodeVector } from './format/puffin.ts';
+
+/** An entry with everything that it inherits from its manifest filled in. */
+export type LiveEntry = ManifestEntry & { readonly snapshot_id: number; readonly sequence_number: number; readonly file_sequence_number: number };
+export interface Contents { readonly manifests: readonly ManifestFile[]; readonly data: ReadonlyMap<string, LiveEntry>; readonly vectors: ReadonlyMap<string, LiveEntry> }
+
+export class ContentsReader {
+  private readonly manifests = new Map<string, readonly LiveEntry[]>();
+  private readonly bitmaps = new Map<string, RoaringBitmap>();
+  private last: { readonly snapshot: number | undefined; readonly contents: Contents } | undefined;
+
+  async read(metadata: Metadata): Promise<Contents> {
+    const snapshot = currentSnapshot(metadata);
+    if (this.last !== undefined && this.last.snapshot === snapshot?.['snapshot-id']) return this.last.contents;
+    const manifests = snapshot === undefined ? [] : decodeManifestList(await readFile(plain(snapshot['manifest-list'])));
+    const data = new Map<string, LiveEntry>(), vectors = new Map<string, LiveEntry>();
+    for (const manifest of manifests) {
+      for (const entry of await this.entries(manifest)) {
+        if (manifest.content === 0) data.set(plain(entry.data_file.file_path), entry);
+        else vectors.set(plain(targetOf(entry)), entry);
+      }
+    }
+    const known = new Set(manifests.map(manifest => manifest.manifest_path));
+    for (const path of this.manifests.keys()) if (!known.has(path)) this.manifests.delete(path);
+    const contents = { manifests, data, vectors };
+    this.last = { snapshot: snapshot?.['snapshot-id'], contents };
+    return contents;
+  }
+
+  private async entries(manifest: ManifestFile): Promise<readonly LiveEntry[]> {
+    let entries = this.manifests.get(manifest.manifest_path);
+    if (entries === undefined) {
+      let rowId = manifest.first_row_id ?? undefined;
+      entries = decodeManifest(await readFile(plain(manifest.manifest_path))).map(entry => {
+        const file = entry.data_file;
+        const first = file.first_row_id ?? rowId;
+        if (file.first_row_id == null && rowId !== undefined) rowId += file.record_count;
+        return {
+          ...entry, snapshot_id: entry.snapshot_id ?? manifest.added_snapshot_id, sequence_number: entry.sequence_number ?? manifest.sequence_number, file_sequence_number: entry.file_sequence_number ?? manifest.sequence_number,
+          data_file: { ...file, ...(manifest.content === 0 && first !== undefined ? { first_row_id: first } : {}) },
+        };
+      }).filter(entry => entry.status !== 2);
+      this.manifests.set(manifest.manifest_path, entries);
+    }
+    return entries;
+  }
+
+  /** Positions deleted in the data file of a vector's entry. */
+  async bitmap({ data_file: file }: LiveEntry): Promise<RoaringBitmap> {
+    const key = `${file.file_path}@${file.content_offset ?? ''}`;
+    let bitmap = this.bitmaps.get(key);
+    if (bitmap === undefined) {
+      const offset = file.content_offset ?? 0;
+      bitmap = decodeVector((await readFile(plain(file.file_path))).subarray(offset, offset + (file.content_size_in_bytes ?? 0)));
+      this.remember(key, bitmap);
+    }
+    return bitmap;
+  }
+  /** Keeps a bitmap that was just written, so that it is not read back. */
+  remember(key: string, bitmap: RoaringBitmap): void {
+    if (this.bitmaps.size > 1000) this.bitmaps.clear();
+    this.bitmaps.set(key, bitmap);
+  }
+}
+
+function targetOf({ data_file: file }: LiveEntry): string {
+  if (file.content === 1 && file.file_format.toLowerCase() === 'puffin' && file.referenced_data_file !== null) return file.referenced_data_file;
+  throw new FatalError('The Iceberg table has delete files that this sink does not write: position or equality deletes', { code: 'ICEBERG_DELETES', hint: 'Rewrite them (Spark: CALL system.rewrite_data_files with delete-file-threshold 1), or write to a new table.' });
+}
+
+/** `file:` locations as paths. */
+export function plain(location: string): string {
+  return location.startsWith('file:') ? decodeURIComponent(location.replace(/^file:(\/\/)?/, '')) : location;
+}

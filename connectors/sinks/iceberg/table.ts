@@ -1,0 +1,136 @@
+/** Iceberg tables in Hadoop's layout on local disk: open, create, evolve. What a commit writes: commit.ts. */
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { FatalError } from '../../../runtime/api/errors.ts';
+import { sameType } from '../tables/column-types.ts';
+import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
+import { COMMIT_ID, SnapshotWriter, TOKENS } from './commit.ts';
+import { ContentsReader } from './contents.ts';
+import { ancestry, checkMetadata, currentSchema, currentSnapshot, decodeSchema, encodeSchema, FieldIds, type JsonSchema, KEY_PROPERTY, type Metadata, newMetadata, withSchema, withSnapshot } from './format/metadata.ts';
+import { MetadataFiles } from './metadata-files.ts';
+
+/** Iceberg tables below `warehouse` (a path on local disk), a folder for each part of a name. */
+export function icebergFormat(warehouse: string): TableFormat {
+  const locate = (name: readonly string[]): string => join(resolve(warehouse), ...name.map(part => part.replace(/[/\\:*?"<>|]/g, '_')));
+  const open = async (name: readonly string[]): Promise<IcebergTable | undefined> => {
+    const files = new MetadataFiles(locate(name));
+    return await files.refresh() ? new IcebergTable(name, locate(name), files) : undefined;
+  };
+  return {
+    name: 'iceberg', open,
+    openOrCreate: async definition => {
+      for (;;) {
+        const present = await open(definition.name);
+        if (present !== undefined) return present;
+        // Somebody else may make it at the same time: then theirs is opened.
+        await create(locate(definition.name), definition);
+      }
+    },
+  };
+}
+
+async function create(location: string, { name, columns, key }: TableDefinition): Promise<void> {
+  await mkdir(join(location, 'data'), { recursive: true });
+  const outcome = await new MetadataFiles(location).put(newMetadata({ uuid: randomUUID(), location, version: 3, columns, key, now: Date.now() }));
+  if (outcome === 'unknown') throw new FatalError(`Table ${name.join('.')} could not be made in ${location}`, { code: 'ICEBERG_CREATE', hint: 'See whether the warehouse is writable and its file system has hard links.' });
+}
+
+class IcebergTable implements LakeTable {
+  readonly name: readonly string[];
+  readonly location: string;
+  private readonly metadataFiles: MetadataFiles;
+  private readonly reader = new ContentsReader();
+  private decoded: { readonly schema: JsonSchema; readonly columns: readonly Column[] } | undefined;
+
+  constructor(name: readonly string[], location: string, files: MetadataFiles) {
+    this.name = name;
+    this.location = location;
+    this.metadataFiles = files;
+    this.check();
+  }
+  private check(): void {
+    checkMetadata(this.name.join('.'), this.metadata);
+    if (this.metadata['format-version'] !== 3) throw new FatalError(`Iceberg table ${this.name.join('.')} has format version 2, this sink writes deletion vectors of version 3`, { code: 'ICEBERG_VERSION', hint: "Upgrade it (ALTER TABLE … SET TBLPROPERTIES ('format-version' = '3')) or write to a new table with table.name.format." });
+  }
+  private get metadata(): Metadata {
+    const { metadata } = this.metadataFiles;
+    if (metadata === undefined) throw new FatalError(`Table ${this.name.join('.')} is gone`, { code: 'ICEBERG_GONE', hint: 'Restart the connector to make it anew.' });
+    return metadata;
+  }
+
+  get columns(): readonly Column[] {
+    const schema = currentSchema(this.metadata);
+    if (this.decoded?.schema !== schema) this.decoded = { schema, columns: decodeSchema(schema) };
+    return this.decoded.columns;
+  }
+  get key(): readonly string[] { return JSON.parse(this.metadata.properties[KEY_PROPERTY] ?? '[]') as readonly string[]; }
+  get version(): string { return String(currentSnapshot(this.metadata)?.['snapshot-id'] ?? 0); }
+
+  async refresh(): Promise<void> {
+    await this.metadataFiles.refresh();
+    this.check();
+  }
+
+  async files(): Promise<readonly LiveFile[]> {
+    const { data, vectors } = await this.reader.read(this.metadata);
+    const files: LiveFile[] = [];
+    for (const [path, entry] of data) {
+      const vector = vectors.get(path);
+      files.push({ path, rows: entry.data_file.record_count, deleted: vector === undefined ? undefined : await this.reader.bitmap(vector) });
+    }
+    return files;
+  }
+
+  /** Those of the newest snapshot that has any: another engine's commits carry none. */
+  tokens(): readonly Token[] {
+    for (const { summary } of ancestry(this.metadata)) {
+      const text = summary[TOKENS];
+      if (text !== undefined) return JSON.parse(text) as readonly Token[];
+    }
+    return [];
+  }
+
+  async newDataFile(): Promise<string> {
+    const folder = join(this.location, 'data');
+    await mkdir(folder, { recursive: true });
+    return join(folder, `${randomUUID()}.parquet`);
+  }
+
+  async evolve(columns: readonly Column[]): Promise<void> {
+    for (;;) {
+      const present = this.columns;
+      const named = new Map(columns.map(column => [column.name, column]));
+      const wider = present.map(column => ({ ...column, type: named.get(column.name)?.type ?? column.type }));
+      const ids = new FieldIds(this.metadata['last-column-id']);
+      const added = columns.filter(column => !present.some(one => one.name === column.name)).map(column => ids.assign({ ...column, required: false }));
+      if (added.length === 0 && wider.every((column, i) => sameType(column.type, present[i]?.type ?? column.type))) return;
+      const id = Math.max(...this.metadata.schemas.map(schema => schema['schema-id'])) + 1;
+      const schema = encodeSchema([...wider, ...added], this.key, id);
+      if (await this.metadataFiles.put(withSchema(this.metadata, schema, ids.last, this.metadataFiles.path(this.metadataFiles.version), Date.now())) === 'committed') return;
+      await this.refresh();
+    }
+  }
+
+  async commit(change: TableChange): Promise<CommitOutcome> {
+    const contents = await this.reader.read(this.metadata);
+    const writer = new SnapshotWriter(this.metadataFiles.folder, this.metadata, contents);
+    const same = (a: Token, b: Token): boolean => a.connector === b.connector && a.topicId === b.topicId && a.partition === b.partition;
+    const tokens = [...this.tokens().filter(old => !change.tokens.some(token => same(token, old))), ...change.tokens];
+    const { snapshot, places } = await writer.write(change, this.columns, tokens, Date.now());
+    const outcome = await this.metadataFiles.put(withSnapshot(this.metadata, snapshot, this.metadataFiles.path(this.metadataFiles.version)));
+    if (outcome === 'committed') {
+      for (const { path, place } of places) {
+        const bitmap = change.deletes.get(place.dataFile);
+        if (bitmap !== undefined) this.reader.remember(`${path}@${place.offset}`, bitmap);
+      }
+    }
+    return outcome;
+  }
+
+  hasCommit(commitId: string): Promise<boolean> {
+    for (const { summary } of ancestry(this.metadata)) if (summary[COMMIT_ID] === commitId) return Promise.resolve(true);
+    return Promise.resolve(false);
+  }
+  [Symbol.asyncDispose](): Promise<void> { return Promise.resolve(); }
+}

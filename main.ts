@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/** Properties → plugins → worker → REST. The one file that knows all four folders. */
+import { readFileSync } from 'node:fs';
+import { startRest } from './rest/server.ts';
+import { type StandaloneRequest, runCommandLine } from './runtime/worker/command-line.ts';
+import { openLogger } from './runtime/worker/logging.ts';
+import { StandaloneWorker } from './runtime/worker/standalone.ts';
+
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const pluginsUrl = new URL(`./connectors/index.${extension}`, import.meta.url).href;
+const { version } = JSON.parse(readFileSync(new URL(extension === 'ts' ? './package.json' : '../package.json', import.meta.url), 'utf8')) as { readonly version: string };
+
+/** Runs until SIGTERM or SIGINT: tasks drain and commit, then the process ends; a second signal ends it at once. */
+async function standalone({ config, properties, connectors, ephemeral }: StandaloneRequest): Promise<void> {
+  const logger = openLogger(config['log.level']);
+  const stopped = new Promise<string>(stop => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { process.once(signal, () => process.exit(130)); stop(signal); });
+  });
+  await using worker = await StandaloneWorker.open({ config, properties, pluginsUrl, logger, commit: `tributary-${version}`, ephemeral });
+  await using rest = await startRest({ herder: worker, config, properties, logger, version });
+  worker.listening(rest.port);
+  logger.info({ url: rest.url, log: config['log.dir'], node: process.version }, 'worker started');
+  await worker.start(connectors);
+  const signal = await stopped;
+  logger.info({ signal }, 'worker stopping');
+}
+
+process.exitCode = await runCommandLine(process.argv.slice(2), { version, pluginsUrl, standalone });
