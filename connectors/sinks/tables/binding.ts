@@ -17,11 +17,11 @@ export interface Binding {
   readonly key: readonly Source[];
 }
 
-export function bind(rowSchema: StructSchema, keySchema: StructSchema | undefined, columns: readonly Column[], keyColumns: readonly Column[]): Binding {
+export function bind(rowSchema: StructSchema, keySchema: StructSchema | undefined, columns: readonly Column[], keyColumns: readonly Column[], placeholder: string): Binding {
   const source = (schema: StructSchema | undefined, column: Column): Source | undefined => {
     const position = schema?.fields.findIndex(field => field.name === column.name) ?? -1;
     const field = schema?.fields[position];
-    return field === undefined ? undefined : { position, write: cellWriter(field.schema, column) };
+    return field === undefined ? undefined : { position, write: cellWriter(field.schema, column, placeholder) };
   };
   const fromRow = columns.map(column => source(rowSchema, column));
   return {

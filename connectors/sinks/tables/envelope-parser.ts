@@ -68,8 +68,8 @@ class Parser implements EnvelopeParser {
     this.keyPrefix = keyPrefix;
     this.needles = needles;
     const columns = writer.rows.columns.map(cell => cell.column), keys = writer.keys.map(cell => cell.column);
-    this.row = planOf(binding.rowSchema, columns);
-    this.key = binding.keySchema === undefined ? { fields: [] } : planOf(binding.keySchema, keys);
+    this.row = planOf(binding.rowSchema, columns, writer.placeholder);
+    this.key = binding.keySchema === undefined ? { fields: [] } : planOf(binding.keySchema, keys, writer.placeholder);
     this.unset = columns.flatMap((column, index) => (binding.rowSchema.fields.some(field => field.name === column.name) ? [] : [index]));
   }
 
@@ -188,9 +188,9 @@ class Parser implements EnvelopeParser {
   }
 }
 
-function planOf(schema: StructSchema, columns: readonly { readonly name: string }[]): ObjectPlan {
+function planOf(schema: StructSchema, columns: readonly { readonly name: string }[], placeholder: string): ObjectPlan {
   return { fields: schema.fields.map(({ name, schema: field }, i) => {
     const cell = columns.findIndex(column => column.name === name);
-    return { name: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(name)}:`), cell, parse: fieldParser(field, columns[cell] as Parameters<typeof fieldParser>[1]) };
+    return { name: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(name)}:`), cell, parse: fieldParser(field, columns[cell] as Parameters<typeof fieldParser>[1], placeholder) };
   }) };
 }

@@ -4,7 +4,7 @@ import { type Json, parseExact } from '../../../runtime/api/exact-json.ts';
 import type { ColumnBuffer } from './column-buffer.ts';
 import { isNull, skipString, skipValue } from './json-bytes.ts';
 import type { Column } from './table.ts';
-import { cellWriter, PLACEHOLDER } from './values.ts';
+import { cellWriter } from './values.ts';
 import { daysOf, timestampMicros } from './time-text.ts';
 
 /** Reads the value at `at` into a row of a column; answers the position after it, or -1: then the general way decides. */
@@ -13,10 +13,10 @@ export type FieldParser = (b: Buffer, at: number, cell: ColumnBuffer, row: numbe
 /** Set by {@link number}: what it read. A module variable, since a second result would cost an object for each value. */
 let whole = 0;
 const MINUS = 0x2d, ZERO = 0x30, NINE = 0x39, QUOTE = 0x22, BACKSLASH = 0x5c;
-const placeholder = Buffer.from(PLACEHOLDER);
 
-export function fieldParser(schema: Schema, column: Column): FieldParser {
-  const parse = valueParser(schema, column);
+/** `placeholder` stands for a value that the source did not send. */
+export function fieldParser(schema: Schema, column: Column, placeholder: string): FieldParser {
+  const parse = valueParser(schema, column, placeholder);
   const general = schema.default !== undefined || !schema.optional;
   return (b, at, cell, row) => {
     if (!isNull(b, at)) return parse(b, at, cell, row);
@@ -26,24 +26,25 @@ export function fieldParser(schema: Schema, column: Column): FieldParser {
   };
 }
 
-function valueParser(schema: Schema, column: Column): FieldParser {
+function valueParser(schema: Schema, column: Column, placeholder: string): FieldParser {
+  const general = slow(schema, column, placeholder);
   const semantic = (schema.name ?? '').slice((schema.name ?? '').lastIndexOf('.') + 1);
   const integer = schema.type === 'int8' || schema.type === 'int16' || schema.type === 'int32' || schema.type === 'int64';
   switch (column.type.kind) {
-    case 'int': case 'date': return integer && schema.type !== 'int64' ? intoInt : slow(schema, column);
-    case 'long': return integer ? scaledLong(1, false) : slow(schema, column);
+    case 'int': case 'date': return integer && schema.type !== 'int64' ? intoInt : general;
+    case 'long': return integer ? scaledLong(1, false) : general;
     case 'time': case 'timestamp': {
-      if (!integer || semantic.startsWith('Nano')) return slow(schema, column);
+      if (!integer || semantic.startsWith('Nano')) return general;
       return scaledLong(semantic === 'Time' || semantic === 'Timestamp' ? 1000 : 1, column.type.kind === 'timestamp');
     }
-    case 'boolean': return schema.type === 'boolean' ? intoBoolean : slow(schema, column);
-    case 'double': case 'float': return schema.type === 'double' || schema.type === 'float' ? intoDouble(column.type.kind === 'float') : slow(schema, column);
-    case 'string': return schema.type === 'string' ? intoText : slow(schema, column);
-    case 'uuid': return schema.type === 'string' ? intoUuid : slow(schema, column);
-    case 'timestamptz': return schema.type === 'string' ? intoZoned : slow(schema, column);
-    case 'binary': return schema.type === 'bytes' ? intoBinary : slow(schema, column);
-    case 'decimal': return semantic === 'Decimal' && schema.type === 'bytes' && Number(schema.parameters?.['scale']) === column.type.scale ? intoDecimal(column.type.precision) : slow(schema, column);
-    default: return slow(schema, column);
+    case 'boolean': return schema.type === 'boolean' ? intoBoolean : general;
+    case 'double': case 'float': return schema.type === 'double' || schema.type === 'float' ? intoDouble(column.type.kind === 'float') : general;
+    case 'string': return schema.type === 'string' ? textParser(Buffer.from(placeholder)) : general;
+    case 'uuid': return schema.type === 'string' ? intoUuid : general;
+    case 'timestamptz': return schema.type === 'string' ? intoZoned : general;
+    case 'binary': return schema.type === 'bytes' ? binaryParser(Buffer.from(placeholder)) : general;
+    case 'decimal': return semantic === 'Decimal' && schema.type === 'bytes' && Number(schema.parameters?.['scale']) === column.type.scale ? intoDecimal(column.type.precision) : general;
+    default: return general;
   }
 }
 
@@ -103,25 +104,28 @@ function intoDouble(single: boolean): FieldParser {
   };
 }
 
-const intoText: FieldParser = (b, at, cell, row) => {
-  if (b[at] !== QUOTE) return -1;
-  let i = at + 1;
-  for (let byte = b[i]; byte !== QUOTE; byte = b[++i]) {
-    if (byte === BACKSLASH) return escapedText(b, at, cell, row);
-    if (byte === undefined) return -1;
-  }
-  const length = i - at - 1;
-  if (length === placeholder.length && b[at + 1] === 0x5f && b.compare(placeholder, 0, length, at + 1, i) === 0) { cell.setUnavailable(row); return i + 1; }
-  const start = cell.place(row, length), { arena } = cell;
-  if (length < 48) for (let j = 0, from = at + 1; j < length; j++) arena[start + j] = b[from + j] ?? 0;
-  else b.copy(arena, start, at + 1, i);
-  return i + 1;
-};
+function textParser(placeholder: Buffer): FieldParser {
+  return (b, at, cell, row) => {
+    if (b[at] !== QUOTE) return -1;
+    let i = at + 1;
+    for (let byte = b[i]; byte !== QUOTE; byte = b[++i]) {
+      if (byte === BACKSLASH) return escapedText(b, at, cell, row, placeholder);
+      if (byte === undefined) return -1;
+    }
+    const length = i - at - 1;
+    if (length === placeholder.length && b[at + 1] === placeholder[0] && b.compare(placeholder, 0, length, at + 1, i) === 0) { cell.setUnavailable(row); return i + 1; }
+    const start = cell.place(row, length), { arena } = cell;
+    if (length < 48) for (let j = 0, from = at + 1; j < length; j++) arena[start + j] = b[from + j] ?? 0;
+    else b.copy(arena, start, at + 1, i);
+    return i + 1;
+  };
+}
 
-function escapedText(b: Buffer, at: number, cell: ColumnBuffer, row: number): number {
+function escapedText(b: Buffer, at: number, cell: ColumnBuffer, row: number, placeholder: Buffer): number {
   const end = skipString(b, at);
   if (end < 0) return -1;
-  cell.setText(row, JSON.parse(b.toString('utf8', at, end)) as string);
+  const text = JSON.parse(b.toString('utf8', at, end)) as string;
+  if (placeholder.equals(Buffer.from(text))) cell.setUnavailable(row); else cell.setText(row, text);
   return end;
 }
 
@@ -164,13 +168,15 @@ const intoZoned: FieldParser = (b, at, cell, row) => {
   return i + 2;
 };
 
-const intoBinary: FieldParser = (b, at, cell, row) => {
-  const end = skipString(b, at);
-  if (end < 0) return -1;
-  const bytes = Buffer.from(b.toString('latin1', at + 1, end - 1), 'base64');
-  if (bytes.equals(placeholder)) cell.setUnavailable(row); else cell.setBytes(row, bytes);
-  return end;
-};
+function binaryParser(placeholder: Buffer): FieldParser {
+  return (b, at, cell, row) => {
+    const end = skipString(b, at);
+    if (end < 0) return -1;
+    const bytes = Buffer.from(b.toString('latin1', at + 1, end - 1), 'base64');
+    if (bytes.equals(placeholder)) cell.setUnavailable(row); else cell.setBytes(row, bytes);
+    return end;
+  };
+}
 
 const SIXTY_FOUR = new Int8Array(128).fill(-1);
 Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/').forEach((byte, value) => { SIXTY_FOUR[byte] = value; });
@@ -200,8 +206,8 @@ function intoDecimal(precision: number): FieldParser {
 }
 
 /** Values that are rare or nested: parsed as JSON and written the general way. */
-function slow(schema: Schema, column: Column): FieldParser {
-  const write = cellWriter(schema, column);
+function slow(schema: Schema, column: Column, placeholder: string): FieldParser {
+  const write = cellWriter(schema, column, placeholder);
   return (b, at, cell, row) => {
     const end = skipValue(b, at);
     if (end < 0) return -1;

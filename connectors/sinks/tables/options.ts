@@ -10,6 +10,7 @@ export const tableSinkOptions = {
     doc: 'Name of the table for a record, parts separated by dots. ${topic}, ${source.db}, ${source.schema} and ${source.table} stand for what the record says. Empty: schema and table of the source block, else the topic name.',
   }),
   'mode': oneOf(['upsert', 'append'], { default: 'upsert', group: 'Tables', importance: 'HIGH', doc: 'upsert: the table equals the source table; needs a record key. append: the new row of each insert, update and snapshot record is added, deletes change nothing.' }),
+  'unavailable.value.placeholder': string({ default: '__debezium_unavailable_value', group: 'Tables', importance: 'LOW', doc: 'What stands for a value that the source did not send, as set at the source. It never reaches the table: the old value stays.' }),
   'truncate.enabled': bool({ default: true, group: 'Tables', importance: 'MEDIUM', doc: 'Whether a truncate event empties the table.' }),
   'commit.interval.ms': int({ default: 10_000, group: 'Commit', importance: 'MEDIUM', doc: 'Time between two table commits, in milliseconds.', check: atLeast(1) }),
   'commit.max.bytes': long({ default: 32 * 1024 * 1024, group: 'Commit', importance: 'MEDIUM', doc: 'Bytes of buffered rows that bring a commit forward.', check: atLeast(64 * 1024) }),
@@ -23,6 +24,7 @@ export interface TableSinkConfig {
   readonly 'warehouse': string;
   readonly 'table.name.format': string;
   readonly 'mode': 'upsert' | 'append';
+  readonly 'unavailable.value.placeholder': string;
   readonly 'truncate.enabled': boolean;
   readonly 'commit.interval.ms': number;
   readonly 'commit.max.bytes': number;

@@ -17,6 +17,8 @@ import type { Column, LakeTable, TableChange, TableFormat, Token, WrittenFile } 
 
 export interface WriterOptions {
   readonly upsert: boolean;
+  /** What stands for a value that the source did not send. */
+  readonly placeholder: string;
   readonly parquet: Parquet;
   readonly format: TableFormat;
   readonly logger: Logger;
@@ -59,6 +61,7 @@ export class TableWriter {
   get rows(): RowBuffer { return this.buffer; }
   get keys(): readonly ColumnBuffer[] { return this.keyScratch; }
   get upserts(): boolean { return this.options.upsert; }
+  get placeholder(): string { return this.options.placeholder; }
 
   private newLocator(): KeyLocator { return new KeyLocator(this.table, this.options.parquet, this.keyCells.map(cell => cell.column), this.options.logger, this.options.indexBytes); }
 
@@ -77,7 +80,7 @@ export class TableWriter {
     if (known !== undefined) return known;
     if (this.missing(rowSchema, keySchema).length > 0) return undefined;
     if (this.options.upsert && keySchema !== undefined) checkKey(this.table, keySchema);
-    const binding = bind(rowSchema, keySchema, this.buffer.columns.map(cell => cell.column), this.keyCells.map(cell => cell.column));
+    const binding = bind(rowSchema, keySchema, this.buffer.columns.map(cell => cell.column), this.keyCells.map(cell => cell.column), this.options.placeholder);
     let byKey = this.bindings.get(rowSchema);
     if (byKey === undefined) { byKey = new Map(); this.bindings.set(rowSchema, byKey); }
     byKey.set(keySchema, binding);

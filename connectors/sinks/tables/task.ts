@@ -87,7 +87,7 @@ class TableSinkTask implements SinkTask {
   }
   private addWriter(name: readonly string[], writer: TableWriter): TableWriter { this.writers.set(name.join('.'), writer); return writer; }
   private writerOptions(): ConstructorParameters<typeof TableWriter>[1] {
-    return { upsert: this.config.mode === 'upsert', parquet: this.parquet, format: this.format, logger: this.context.logger, indexBytes: () => this.config['sink.memory.bytes'] / 2 - this.indexBytes() };
+    return { upsert: this.config.mode === 'upsert', placeholder: this.config['unavailable.value.placeholder'], parquet: this.parquet, format: this.format, logger: this.context.logger, indexBytes: () => this.config['sink.memory.bytes'] / 2 - this.indexBytes() };
   }
   private indexBytes(): number { let sum = 0; for (const writer of this.writers.values()) sum += writer.indexBytes; return sum; }
 

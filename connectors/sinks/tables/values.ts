@@ -14,15 +14,11 @@ import { clockText, parseZoned, timestampMicros } from './time-text.ts';
 type Physical = boolean | number | bigint | string | Uint8Array | DuckDBValue;
 type Convert = (value: Value) => Physical;
 
-/** Text that stands for a value that the source did not send (Debezium's `unavailable.value.placeholder`, its default). */
-export const PLACEHOLDER = '__debezium_unavailable_value';
-const PLACEHOLDER_BYTES = Buffer.from(PLACEHOLDER);
-
-/** Writes values of `schema` into a column. Throws DataError when one does not fit. */
-export function cellWriter(schema: Schema, column: Column): (cell: ColumnBuffer, row: number, value: Value) => void {
+/** Writes values of `schema` into a column; `placeholder` is the text that stands for one that the source did not send. Throws DataError when one does not fit. */
+export function cellWriter(schema: Schema, column: Column, placeholder: string): (cell: ColumnBuffer, row: number, value: Value) => void {
   const convert = converter(schema, column.type, column.name);
   const store = storer(column.type);
-  const unavailable = placeholderTest(schema);
+  const unavailable = placeholderTest(schema, placeholder);
   return (cell, row, value) => {
     if (value === null) cell.setNull(row);
     else if (unavailable(value)) cell.setUnavailable(row);
@@ -31,14 +27,15 @@ export function cellWriter(schema: Schema, column: Column): (cell: ColumnBuffer,
 }
 
 /** Debezium writes the placeholder in the form of the column: text, its bytes, or an array or map of one such element. */
-function placeholderTest(schema: Schema): (value: Value) => boolean {
-  if (schema.type === 'string') return value => value === PLACEHOLDER;
-  if (schema.type === 'bytes') return value => value instanceof Uint8Array && value.length === PLACEHOLDER_BYTES.length && PLACEHOLDER_BYTES.equals(value);
+function placeholderTest(schema: Schema, placeholder: string): (value: Value) => boolean {
+  const bytes = Buffer.from(placeholder);
+  if (schema.type === 'string') return value => value === placeholder;
+  if (schema.type === 'bytes') return value => value instanceof Uint8Array && value.length === bytes.length && bytes.equals(value);
   if (schema.type === 'array') {
-    const item = placeholderTest(schema.items);
+    const item = placeholderTest(schema.items, placeholder);
     return value => Array.isArray(value) && value.length === 1 && item((value as readonly Value[])[0] ?? null);
   }
-  if (schema.type === 'map') return value => { const { entries } = value as ValueMap; return entries.length === 1 && entries[0]?.[0] === PLACEHOLDER; };
+  if (schema.type === 'map') return value => { const { entries } = value as ValueMap; return entries.length === 1 && entries[0]?.[0] === placeholder; };
   return () => false;
 }
 

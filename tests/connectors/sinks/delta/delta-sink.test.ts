@@ -13,7 +13,7 @@ describeTableSink('delta', deltaFormat);
 
 test('a checkpoint every ten commits carries the table on its own', async () => {
   const warehouse = await mkdtemp(join(tmpdir(), 'delta-checkpoint-'));
-  const config = { 'topics': [], 'topics.regex': undefined, 'warehouse': warehouse, 'table.name.format': '', 'mode': 'upsert', 'truncate.enabled': true, 'commit.interval.ms': 10_000, 'commit.max.bytes': 1 << 27, 'sink.memory.bytes': 1 << 28 } as const;
+  const config = { 'topics': [], 'topics.regex': undefined, 'warehouse': warehouse, 'table.name.format': '', 'mode': 'upsert', 'truncate.enabled': true, 'unavailable.value.placeholder': '__debezium_unavailable_value', 'commit.interval.ms': 10_000, 'commit.max.bytes': 1 << 27, 'sink.memory.bytes': 1 << 28 } as const;
   const table: SourceTable = { schema: 'public', table: 'orders', key: { id: types.INT32 }, row: { id: types.INT32, customer: types.optional(types.STRING) } };
   const topic = 'cdc.public.orders';
   try {

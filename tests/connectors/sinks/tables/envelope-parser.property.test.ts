@@ -13,6 +13,7 @@ import { cellWriter } from '../../../../connectors/sinks/tables/values.ts';
 import { writerFor } from '../../../../envelopes/json.ts';
 import { DataError } from '../../../../runtime/api/errors.ts';
 
+const PLACEHOLDER = '__debezium_unavailable_value';
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const moderate = fc.bigInt({ min: -8_000_000_000_000_000n, max: 8_000_000_000_000_000n });
 const text = fc.string({ unit: 'binary', maxLength: 80 });
@@ -44,7 +45,7 @@ for (const { schema: required, values } of kinds) {
   for (const type of new Map([columnType(schema), nearestType(columnType(schema))].map((one): [string, ColumnType] => [JSON.stringify(one), one])).values()) {
     test(`${schema.name ?? schema.type} ${schema.type === 'bytes' ? JSON.stringify(schema.parameters ?? {}) : ''} → ${type.kind}`, () => {
       const column = { name: 'c', type, required: false };
-      const parse = fieldParser(schema, column), write = cellWriter(schema, column), json = writerFor(schema);
+      const parse = fieldParser(schema, column, PLACEHOLDER), write = cellWriter(schema, column, PLACEHOLDER), json = writerFor(schema);
       fc.assert(fc.property(fc.option(values), value => {
         const fast = new ColumnBuffer(column), general = new ColumnBuffer(column);
         const bytesOf = Buffer.from(`${json(value)},`);
@@ -63,7 +64,7 @@ for (const { schema: required, values } of kinds) {
 
 test('text cut at every byte is never taken for a value that goes on', () => {
   const column = { name: 'c', type: { kind: 'string' } as const, required: false };
-  const parse = fieldParser(types.optional(types.STRING), column);
+  const parse = fieldParser(types.optional(types.STRING), column, PLACEHOLDER);
   const whole = Buffer.from('"a\\u00e9\\"b"');
   for (let cut = 1; cut < whole.length; cut++) expect(parse(whole.subarray(0, cut), 0, new ColumnBuffer(column), 0)).toBe(-1);
 });

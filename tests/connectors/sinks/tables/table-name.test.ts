@@ -22,7 +22,7 @@ test('a format is filled in, and tells the table from the topic when it can', ()
 });
 
 test('topics and topics.regex exclude each other, and one is needed', () => {
-  const config = { 'topics': ['a'], 'topics.regex': undefined, 'warehouse': '/w', 'table.name.format': '', 'mode': 'upsert', 'truncate.enabled': true, 'commit.interval.ms': 1, 'commit.max.bytes': 1, 'sink.memory.bytes': 1 } as const;
+  const config = { 'topics': ['a'], 'topics.regex': undefined, 'warehouse': '/w', 'table.name.format': '', 'mode': 'upsert', 'truncate.enabled': true, 'unavailable.value.placeholder': '__debezium_unavailable_value', 'commit.interval.ms': 1, 'commit.max.bytes': 1, 'sink.memory.bytes': 1 } as const;
   expect(checkTableSink(config)).toEqual([]);
   expect(checkTableSink({ ...config, 'topics.regex': 'a.*' })).toHaveLength(1);
   expect(checkTableSink({ ...config, topics: [] })).toHaveLength(1);

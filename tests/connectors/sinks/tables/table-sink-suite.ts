@@ -40,7 +40,7 @@ export function describeTableSink(format: string, formatOf: (warehouse: string) 
     afterEach(async () => { await rm(warehouse, { recursive: true, force: true }); });
 
     function config(changes: Partial<TableSinkConfig> = {}): TableSinkConfig {
-      return { 'topics': [topic], 'topics.regex': undefined, 'warehouse': warehouse, 'table.name.format': '', 'mode': 'upsert', 'truncate.enabled': true, 'commit.interval.ms': 10_000, 'commit.max.bytes': 1 << 27, 'sink.memory.bytes': 1 << 28, ...changes };
+      return { 'topics': [topic], 'topics.regex': undefined, 'warehouse': warehouse, 'table.name.format': '', 'mode': 'upsert', 'truncate.enabled': true, 'unavailable.value.placeholder': '__debezium_unavailable_value', 'commit.interval.ms': 10_000, 'commit.max.bytes': 1 << 27, 'sink.memory.bytes': 1 << 28, ...changes };
     }
     const open = (changes: Partial<TableSinkConfig> = {}, format = formatOf(warehouse)): Promise<SinkTask> => openTableSink(format, config(changes), contextOf());
     const rows = (): Promise<readonly Readonly<Record<string, unknown>>[]> => tableRows(formatOf(warehouse), ['public', 'orders'], 'id');
