@@ -1,12 +1,13 @@
 import { stringifyExact } from '../../runtime/api/exact-json.ts';
-import type { ConnectorType, OffsetChange } from '../../runtime/worker/herder.ts';
+import type { ConnectorInfo, Herder, OffsetChange } from '../../runtime/worker/herder.ts';
 import { HttpError } from '../errors.ts';
 import { ok, param, type Answer, type RestContext, type RestRequest, type Route } from '../route.ts';
 import { readOffsets } from '../schemas/offset-requests.ts';
 
-/** Sinks own their offsets here (the table is told by the epoch); a source may keep a position in its database as well. */
-function done(type: ConnectorType, verb: 'altered' | 'reset'): Answer {
-  if (type !== 'source') return ok({ message: `The offsets for this connector have been ${verb} successfully` });
+/** Debezium's sources do not take part in a change of offsets, and Connect says so; file sources and sinks do. */
+async function done(herder: Herder, { type, config }: ConnectorInfo, verb: 'altered' | 'reset'): Promise<Answer> {
+  const apart = type === 'source' && (await herder.plugin(config['connector.class'] ?? '')).config.wording === 'debezium';
+  if (!apart) return ok({ message: `The offsets for this connector have been ${verb} successfully` });
   return ok({ message: `The Connect framework-managed offsets for this connector have been ${verb} successfully. However, if this connector manages offsets externally, they will need to be manually ${verb} in the system that the connector uses.` });
 }
 
@@ -24,10 +25,10 @@ async function alter(request: RestRequest, { herder }: RestContext): Promise<Ans
   const name = param(request, 'name');
   const changes = readOffsets(request.body);
   if (changes.length === 0) throw new HttpError(400, 'Partitions / offsets need to be provided for an alter offsets request');
-  const { type } = herder.connector(name);
-  if (type === 'sink' && herder.status(name).connector.state === 'STOPPED') changes.forEach(checkSink);
+  const info = herder.connector(name);
+  if (info.type === 'sink' && herder.status(name).connector.state === 'STOPPED') changes.forEach(checkSink);
   await herder.alterOffsets(name, changes);
-  return done(type, 'altered');
+  return done(herder, info, 'altered');
 }
 
 /** Offsets of a connector: read, alter, reset. */
@@ -39,8 +40,8 @@ export const offsetRoutes: readonly Route[] = [
   { method: 'PATCH', path: '/connectors/:name/offsets', json: true, handle: alter },
   { method: 'DELETE', path: '/connectors/:name/offsets', handle: async (request, { herder }) => {
     const name = param(request, 'name');
-    const { type } = herder.connector(name);
+    const info = herder.connector(name);
     await herder.alterOffsets(name, null);
-    return done(type, 'reset');
+    return done(herder, info, 'reset');
   } },
 ];

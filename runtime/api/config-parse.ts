@@ -24,7 +24,10 @@ export function parseConfig<D extends ConfigDef>(def: D, properties: Properties)
     else if (!WORKER_KEYS.test(key)) unknown.push({ option: key, nearest: nearest(key, Object.keys(def.options)) });
   }
   const config = values as ConfigOf<D>;
-  if (problems.length === 0) problems.push(...def.check(config));
+  // Debezium looks at options together even when one of them is wrong by itself, as long as each has some value.
+  if (problems.length === 0 || (def.wording === 'debezium' && Object.entries(def.options).every(([name, option]) => !option.required || values[name] !== undefined))) {
+    problems.push(...def.check(config).filter(({ option }) => !claimedBy(problems, option)));
+  }
   return { config: problems.length === 0 ? config : undefined, problems, unknown, extra };
 }
 
@@ -35,10 +38,19 @@ function read(name: string, option: Option<unknown>, text: string | undefined, p
   }
   try { return option.parse(text); } catch (error) {
     const shown = option.type === 'PASSWORD' ? '[hidden]' : text;
-    if (wording === 'debezium') problems.push({ option: name, message: `The '${name}' value is invalid: ${debeziumWords(option, (error as Error).message)}` });
+    if (wording === 'debezium') problems.push(...debeziumProblems(name, option, (error as Error).message));
     else problems.push({ option: name, message: `Invalid value ${shown} for configuration ${name}: ${(error as Error).message}` });
-    return undefined;
+    if (wording === 'kafka') return undefined;
+    return option.fallback ?? (option.type === 'STRING' ? text : undefined);
   }
+}
+
+function claimedBy(problems: readonly Problem[], option: string): boolean { return problems.some(problem => problem.option === option); }
+
+function debeziumProblems(option: string, declared: Option<unknown>, message: string): Problem[] {
+  const problem = { option, message: `The '${option}' value is invalid: ${debeziumWords(declared, message)}` };
+  // Debezium checks an integer as its type and once more as its own rule, and reports both.
+  return declared.type === 'INT' && message.startsWith('Not a number of type') ? [problem, problem] : [problem];
 }
 
 function debeziumWords(option: Option<unknown>, message: string): string {

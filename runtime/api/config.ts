@@ -35,7 +35,7 @@ export interface Problem { readonly option: string; readonly message: string }
 
 export interface ConfigDef<O extends Options = Options> {
   readonly options: O;
-  /** Rules over several options; runs only when every option parsed. */
+  /** Rules over several options; runs when every option parsed; with `wording: 'debezium'` also when some did not: those have their default, or their text. */
   check(config: Parsed<O>): readonly Problem[];
   /** Keys outside `options` that are meant (families such as `column.mask.with.12.chars`); they are passed through in {@link ParseResult.extra}. */
   readonly families: readonly RegExp[];

@@ -1,5 +1,5 @@
 /** The part of a connector's configuration that the worker itself reads. Names, defaults and rules: Kafka Connect 4.3, ConnectorConfig and its source and sink sides. */
-import { bool, className, defineConfig, int, list, long, oneOf, short, string, type ConfigOf } from '../api/config.ts';
+import { bool, className, defineConfig, int, list, long, oneOf, short, type Problem, string, type ConfigOf } from '../api/config.ts';
 
 const common = {
   name: string({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector name', width: 'MEDIUM', doc: 'Name of the connector, one of a kind in its worker.' }),
@@ -38,11 +38,14 @@ export const sinkConnectorConfig = defineConfig({
 }, {
   check: config => {
     const { topics, 'topics.regex': regex, 'errors.deadletterqueue.topic.name': dead } = config;
-    if (topics.length === 0 && regex === '') return [{ option: 'topics', message: "Must configure one of topics or topics.regex" }];
-    if (topics.length > 0 && regex !== '') return [{ option: 'topics', message: 'topics and topics.regex are mutually exclusive options, but both are set.' }];
-    if (dead !== '' && (topics.includes(dead) || (regex !== '' && new RegExp(`^(?:${regex})$`, 'u').test(dead)))) return [{ option: 'topics', message: `The DLQ topic '${dead}' may not be included in the list of topics ("topics"=${topics.join(',')}) consumed by the connector` }];
+    if (topics.length === 0 && regex === '') return both('Must configure one of topics or topics.regex');
+    if (topics.length > 0 && regex !== '') return both('topics and topics.regex are mutually exclusive options, but both are set.');
+    if (dead !== '' && (topics.includes(dead) || (regex !== '' && new RegExp(`^(?:${regex})$`, 'u').test(dead)))) return [{ option: 'errors.deadletterqueue.topic.name', message: topics.includes(dead) ? `The DLQ topic '${dead}' may not be included in the list of topics ('topics=[${topics.join(', ')}]') consumed by the connector` : `The DLQ topic '${dead}' may not be included in the regex matching topics ('topics.regex=${regex}') consumed by the connector` }];
     return [];
   },
 });
+/** Connect reports what concerns two options at each of them. */
+function both(message: string): Problem[] { return [{ option: 'topics', message }, { option: 'topics.regex', message }]; }
+
 export type SourceConnectorConfig = ConfigOf<typeof sourceConnectorConfig>;
 export type SinkConnectorConfig = ConfigOf<typeof sinkConnectorConfig>;
