@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedLog } from '../../runtime/log/embedded/embedded-log.ts';
 import type { Log } from '../../runtime/log/log.ts';
-import { BatchBuilder, splitBatch } from '../../runtime/log/record-batch.ts';
+import { BatchBuilder, SplitScratch, splitBatch } from '../../runtime/log/record-batch.ts';
 
 const RECORD_BYTES = 500;
 const BATCH_RECORDS = 1_000;
@@ -54,7 +54,8 @@ async function read(log: Log): Promise<number> {
   const { start, end } = await log.range({ topic: 'bench', partition: 0 });
   await using reader = await log.reader({ topic: 'bench', partition: 0 }, start);
   let records = 0;
-  while (reader.position < end) for (const batch of await reader.next(1024 * 1024, 0, never)) records += splitBatch(batch.bytes).length;
+  const scratch = new SplitScratch();
+  while (reader.position < end) for (const batch of await reader.next(1024 * 1024, 0, never)) records += splitBatch(batch.bytes, scratch).length;
   return records;
 }
 

@@ -1,21 +1,25 @@
 /** The codecs of Kafka's record batches that this machine can run. */
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
+import { compressFrameSync } from 'lz4-napi';
 import { ConfigError, DataError } from '../api/errors.ts';
 import type { Compression } from './log.ts';
+import { Lz4Decoder } from './lz4.ts';
 
 export interface Codec {
   readonly name: Compression;
   /** Low three bits of the batch attributes. */
   readonly id: number;
   compress(bytes: Uint8Array): Uint8Array;
+  /** What it answers may be a buffer of the codec's own, valid until its next call. Throws what the codec throws on damage. */
   decompress(bytes: Buffer): Buffer;
 }
+
+const lz4 = new Lz4Decoder();
 
 const codecs: readonly Codec[] = [
   { name: 'none', id: 0, compress: bytes => bytes, decompress: bytes => bytes },
   { name: 'gzip', id: 1, compress: bytes => gzipSync(bytes, { level: 1 }), decompress: bytes => gunzipSync(bytes) },
-  { name: 'lz4', id: 3, compress: bytes => compressFrameSync(asBuffer(bytes)), decompress: bytes => decompressFrameSync(bytes) },
+  { name: 'lz4', id: 3, compress: bytes => compressFrameSync(asBuffer(bytes)), decompress: bytes => lz4.decode(bytes) },
 ];
 
 function asBuffer(bytes: Uint8Array): Buffer { return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength); }

@@ -189,23 +189,57 @@ export interface SplitRecords {
   readonly headersAt: Int32Array;
 }
 
-/** Checks the CRC, decompresses and splits. Throws DataError BATCH_CORRUPT for anything that does not parse to the byte. */
-export function splitBatch(batch: Buffer): SplitRecords {
+/** The arrays of a split, kept from one batch to the next; see {@link splitBatch}. */
+export class SplitScratch {
+  private room = 0;
+  private arrays: readonly Int32Array[] = [];
+  private deltas = new Float64Array(0);
+
+  /** Room for `n` records: six integer columns and the timestamps. */
+  take(n: number): { readonly columns: readonly Int32Array[]; readonly deltas: Float64Array } {
+    if (n > this.room) {
+      this.room = Math.max(n, this.room * 2);
+      this.arrays = Array.from({ length: 6 }, () => new Int32Array(this.room));
+      this.deltas = new Float64Array(this.room);
+    }
+    return { columns: this.arrays, deltas: this.deltas };
+  }
+}
+
+/**
+ * Checks the CRC, decompresses and splits. With a scratch the answer (its arrays, which may be longer than `length`,
+ * and its buffer) is valid until the next `splitBatch` of this thread; without one it is the caller's to keep.
+ * Throws DataError BATCH_CORRUPT for anything that does not parse to the byte.
+ */
+export function splitBatch(batch: Buffer, scratch?: SplitScratch): SplitRecords {
   const header = batchHeader(batch);
   if (header.length !== batch.length) throw corrupt(`length says ${header.length}, there are ${batch.length} bytes`);
   if (crc32c(batch.subarray(CRC_START)) !== batch.readUInt32BE(17)) throw corrupt('the checksum does not match');
-  const payload = batch.subarray(HEADER_BYTES);
-  const buffer = header.codec === 0 ? payload : codecById(header.codec).decompress(payload);
+  const buffer = payloadOf(batch, header.codec, scratch === undefined);
   const n = header.count;
   if (n < 0 || n > buffer.length) throw corrupt(`count ${n} cannot be`);
-  const split = {
-    length: n, buffer, baseOffset: header.baseOffset, offsetDelta: new Int32Array(n), baseTimestamp: header.baseTimestamp, timestampDelta: new Float64Array(n),
-    keyStart: new Int32Array(n), keyEnd: new Int32Array(n), valueStart: new Int32Array(n), valueEnd: new Int32Array(n), headersAt: new Int32Array(n),
+  const { columns, deltas } = (scratch ?? new SplitScratch()).take(n);
+  const [offsetDelta, keyStart, keyEnd, valueStart, valueEnd, headersAt] = columns;
+  const none = new Int32Array(0);
+  const split: SplitRecords = {
+    length: n, buffer, baseOffset: header.baseOffset, offsetDelta: offsetDelta ?? none, baseTimestamp: header.baseTimestamp, timestampDelta: deltas,
+    keyStart: keyStart ?? none, keyEnd: keyEnd ?? none, valueStart: valueStart ?? none, valueEnd: valueEnd ?? none, headersAt: headersAt ?? none,
   };
   let at = 0;
   for (let i = 0; i < n; i++) at = splitRecord(split, i, at);
   if (at !== buffer.length) throw corrupt('bytes are left over after the last record');
   return split;
+}
+
+function payloadOf(batch: Buffer, codec: number, keep: boolean): Buffer {
+  const payload = batch.subarray(HEADER_BYTES);
+  if (codec === 0) return payload;
+  let bytes: Buffer;
+  try { bytes = codecById(codec).decompress(payload); } catch (error) {
+    throw error instanceof DataError ? error : corrupt(`its records cannot be decompressed: ${(error as Error).message}`);
+  }
+  // A decoder answers with its own buffer, which the next batch overwrites.
+  return keep ? Buffer.from(bytes) : bytes;
 }
 
 const longCursor = { at: 0 };
