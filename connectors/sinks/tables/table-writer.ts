@@ -163,7 +163,7 @@ export class TableWriter {
 
   private entryOf(binding: Binding, key: Struct): number {
     binding.key.forEach((source, i) => { const cell = this.keyScratch[i]; if (cell !== undefined) { cell.arenaEnd = 0; source.write(cell, 0, key.values[source.position] ?? null); } });
-    if (!this.codec.encode(this.keyScratch, 0)) throw new DataError(`A record of table ${this.table.name.join('.')} has a null in its key`, { code: 'NULL_KEY' });
+    if (!this.codec.encode(this.keyScratch, 0)) throw new DataError(`A record of table ${this.table.name.join('.')} has a null in its key`, { code: 'NULL_KEY', hint: 'With message.key.columns the source has to send whole old rows: ALTER TABLE … REPLICA IDENTITY FULL.' });
     return this.last.entry(this.codec);
   }
 
