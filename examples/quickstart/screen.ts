@@ -1,0 +1,52 @@
+/** What the quickstart shows while it runs: one live screen on a terminal, plain lines elsewhere. */
+export interface Sample { readonly name: string; readonly labels: Readonly<Record<string, string>>; readonly value: number }
+
+/** Prometheus text → samples of ours. */
+export function parseMetrics(text: string): Sample[] {
+  return [...text.matchAll(/^tributary_(\w+?)(?:\{([^}]*)\})? (\S+)$/gm)].map(([, name = '', labels = '', value]) => ({
+    name, value: Number(value), labels: Object.fromEntries([...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, text]) => [key, text] as const)) as Record<string, string>,
+  }));
+}
+
+/** Takes metrics in turn and draws. Lines are made by {@link screenLines}. */
+export class Screen {
+  private drawn = 0;
+  private lastPlain = 0;
+  private readonly live = process.stdout.isTTY;
+
+  /** On a terminal each call overwrites the last drawing; elsewhere one joined line every two seconds. */
+  draw(lines: readonly string[]): void {
+    if (this.live) {
+      process.stdout.write(`${this.drawn > 0 ? `\u001b[${this.drawn}A` : ''}${lines.map(line => `\u001b[2K${line}\n`).join('')}`);
+      this.drawn = lines.length;
+    } else if (Date.now() - this.lastPlain >= 2000) {
+      this.lastPlain = Date.now();
+      process.stdout.write(`${lines.map(line => line.trim()).join(' | ')}\n`);
+    }
+  }
+  /** What is written next stands below the last drawing. */
+  settle(): void { this.drawn = 0; }
+}
+
+const sum = (samples: readonly Sample[], name: string, labels: Readonly<Record<string, string>> = {}): number =>
+  samples.filter(sample => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value)).reduce((total, { value }) => total + value, 0);
+const count = (value: number): string => Math.round(value).toLocaleString('en-GB');
+
+/** Progress of the snapshot, pace, lag and last commits, from two samplings `seconds` apart. */
+export function screenLines(now: readonly Sample[], before: readonly Sample[], seconds: number, changes: number): string[] {
+  const progress = now.filter(({ name }) => name === 'snapshot_rows_done').map(({ labels, value }) => {
+    const left = sum(now, 'snapshot_seconds_left', { table: labels['table'] ?? '' });
+    return `${labels['table'] ?? ''} ${count(value)} rows${left > 0.5 ? `, ${left.toFixed(0)} s left` : ''}`;
+  });
+  const pace = (name: string, connector: string): string => `${count(Math.max(0, sum(now, name, { connector }) - sum(before, name, { connector })) / seconds)}/s`;
+  const sink = (format: string): string => {
+    const connector = `shop-${format}`, committed = sum(now, 'sink_last_commit_timestamp_seconds', { connector });
+    const last = committed === 0 ? 'no commit yet' : `last commit ${Math.max(0, Date.now() / 1000 - committed).toFixed(1)} s ago, lag database → table ${sum(now, 'sink_commit_latency_seconds', { connector }).toFixed(1)} s, ${count(sum(now, 'sink_commits_total', { connector }))} commits`;
+    return `  ${format.padEnd(8)} ${pace('sink_records_total', connector).padStart(10)}   ${count(sum(now, 'sink_lag_records', { connector }))} records behind   ${last}`;
+  };
+  return [
+    `  snapshot ${progress.length > 0 ? progress.join(' · ') : 'waiting'}`,
+    `  source   ${pace('source_records_total', 'shop').padStart(10)}   ${count(changes)} row changes made`,
+    sink('iceberg'), sink('delta'),
+  ];
+}
