@@ -4,6 +4,7 @@
  * then means the stored value, so that read, edit, write keeps working.
  */
 import { HIDDEN, passwordOptions } from '../runtime/api/config-infos.ts';
+import type { ConfigDef } from '../runtime/api/config.ts';
 import type { ConnectorConfig, ConnectorInfo, Herder } from '../runtime/worker/herder.ts';
 import type { RestContext } from './route.ts';
 
@@ -11,10 +12,17 @@ import type { RestContext } from './route.ts';
 const LOOKS_SECRET = /(password|passwd|passphrase|secret|secret[._-]?key|token|sasl\.jaas\.config|basic\.auth\.user\.info)$/i;
 const REFERENCE = /^\$\{[^}]+\}$/;
 
+const secretsOf = new WeakMap<ConfigDef, ReadonlySet<string>>();
+
 async function declaredSecrets(herder: Herder, config: ConnectorConfig): Promise<ReadonlySet<string>> {
   const type = config['connector.class'];
   if (type === undefined) return new Set();
-  try { return new Set(passwordOptions((await herder.plugin(type)).config)); } catch { return new Set(); /* an unknown class has no declaration */ }
+  try {
+    const { config: declaration } = await herder.plugin(type);
+    const known = secretsOf.get(declaration) ?? new Set(passwordOptions(declaration));
+    secretsOf.set(declaration, known);
+    return known;
+  } catch { return new Set(); /* an unknown class has no declaration */ }
 }
 
 export async function maskConfig({ herder, maskPasswords }: RestContext, config: ConnectorConfig): Promise<ConnectorConfig> {

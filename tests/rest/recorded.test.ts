@@ -34,10 +34,11 @@ describe('REST answers as Kafka Connect did', () => {
 
   for (const { case: name, request, response } of recorded) {
     const number = name.slice(0, 3);
-    it(`${name}: ${request.method} ${request.path} → ${response.status}`, async () => {
+    const reason = differs[number];
+    it(`${name}: ${request.method} ${request.path} → ${reason === undefined ? response.status : `sent, not compared: ${reason}`}`, async () => {
       prepare(herder, number);
       const answer = await send(server.url, request);
-      if (number in differs) return;
+      if (reason !== undefined) return;
       expect(answer.status).toBe(response.status);
       expect(comparable(answer.body)).toEqual(comparable(response.body));
       for (const header of ['Location', 'Allow']) {
