@@ -37,7 +37,7 @@ const walls: readonly Wall[] = [
   { of: /^runtime\/state\//, ours: [API, ENVELOPES, LOG_CONTRACT], packages: [], node: 'all' },
   { of: /^runtime\/pipeline\//, ours: [API, ENVELOPES, LOG_CONTRACT, STATE_CONTRACT], packages: [], node: 'all' },
   { of: /^runtime\/cluster\//, ours: [/^runtime\//, ENVELOPES], packages: ['kafkajs'], node: 'all' },
-  { of: /^runtime\/worker\//, ours: [/^runtime\//, ENVELOPES], packages: ['prom-client', 'pino'], node: 'all' },
+  { of: /^runtime\/worker\//, ours: [/^runtime\//, ENVELOPES], packages: ['prom-client', 'pino', 'commander'], node: 'all' },
   { of: /^runtime\/[^/]+\.ts$/, ours: [API, ENVELOPES], packages: [], node: 'all' },
   { of: /^connectors\/sources\/capture\//, ours: [API, ENVELOPES], packages: [], node: 'all' },
   { of: /^connectors\/sinks\/tables\//, ours: [API, ENVELOPES], packages: LAKE, node: 'all' },
@@ -46,7 +46,6 @@ const walls: readonly Wall[] = [
   { of: /^connectors\/index\.ts$/, ours: [/^connectors\/(sources|sinks)\/[^/]+\/index\.ts$/, API], packages: [], node: 'pure' },
   { of: /^rest\//, ours: [API, /^runtime\/worker\//], packages: ['fastify', 'prom-client'], node: 'all' },
   { of: /^main\.ts$/, ours: [/./], packages: ['commander', 'pino'], node: 'all' },
-  { of: /^command-line\//, ours: [/./], packages: ['commander', 'pino'], node: 'all' },
 ];
 /** Node modules that reach outside the process. */
 const OUTSIDE = new Set(['fs', 'fs/promises', 'net', 'tls', 'http', 'http2', 'https', 'dgram', 'dns', 'child_process', 'worker_threads', 'cluster']);

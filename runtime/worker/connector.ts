@@ -68,7 +68,12 @@ export class Connector {
     clearTimeout(this.retry);
     this.retry = undefined;
     this.policy.started();
-    const thread = new Worker(new URL(`./task-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), { workerData: this.facts.order(this.config), name: `${this.facts.name}-0` });
+    let order: TaskOrder;
+    try { order = this.facts.order(this.config); } catch (error) {
+      this.fail({ message: (error as Error).message, code: 'CONFIG_UNRESOLVED', hint: 'Mend what the configuration refers to and restart the connector.', trace: (error as Error).message, retriable: false });
+      return;
+    }
+    const thread = new Worker(new URL(`./task-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), { workerData: order, name: `${this.facts.name}-0` });
     let failure: TaskFailure | undefined;
     let told = false;
     const ended = new Promise<void>(done => {
@@ -91,12 +96,7 @@ export class Connector {
     if (this.running === running) this.running = undefined;
     if (running.stopping || this.target !== 'RUNNING') return;
     const { logger, name } = this.facts;
-    if (failure !== undefined && !failure.retriable) {
-      this.state = 'FAILED';
-      this.trace = failure.trace;
-      logger.error({ connector: name, task: 0, code: failure.code, reason: failure.message, hint: failure.hint }, 'task failed');
-      return;
-    }
+    if (failure !== undefined && !failure.retriable) { this.fail(failure); return; }
     const delay = this.policy.failed();
     this.restarts++;
     this.state = 'RESTARTING';
@@ -104,6 +104,12 @@ export class Connector {
     this.trace = `${failure?.trace ?? 'The task ended by itself.'}\nAttempt ${this.policy.attempt} failed; the next one is at ${at}.`;
     logger.warn({ connector: name, task: 0, code: failure?.code, reason: failure?.message, attempt: this.policy.attempt, retryMs: delay }, 'task restarts');
     this.retry = setTimeout(() => { void this.inTurn(async () => { if (this.target === 'RUNNING' && this.running === undefined) this.start(); }); }, delay);
+  }
+
+  private fail(failure: TaskFailure): void {
+    this.state = 'FAILED';
+    this.trace = failure.trace;
+    this.facts.logger.error({ connector: this.facts.name, task: 0, code: failure.code, reason: failure.message, hint: failure.hint }, 'task failed');
   }
 
   private async halt(): Promise<void> {

@@ -8,6 +8,7 @@ import { parseConfig } from '../api/config-parse.ts';
 import { ConfigError, ConflictError, NotFoundError, TributaryError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Plugin } from '../api/plugin.ts';
+import { resolveProviders } from '../properties.ts';
 import { converterNames, DEFAULT_HEADER_CONVERTER } from '../converters/converters.ts';
 import { createTransforms, predicateNames, transformNames } from '../transforms/transforms.ts';
 import { Connector } from './connector.ts';
@@ -88,7 +89,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const worker = this.options;
     const connector = new Connector({
       name, type: plugin.kind, version: plugin.version, workerId: this.workerId, logger: worker.logger, graceMs: worker.config['task.shutdown.graceful.timeout.ms'],
-      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: current, worker: worker.properties, logDirectory: worker.config['log.dir'], logLevel: worker.config['log.level'] }),
+      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current), worker: worker.properties, logDirectory: worker.config['log.dir'], logLevel: worker.config['log.level'] }),
       topicSeen: topic => { void this.topicStore.put([[`${name}\u0000${topic}`, '1']]).catch(() => { /* shown again with the next record */ }); },
     }, config, target);
     this.all.set(name, connector);
@@ -110,7 +111,8 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     throw new ConfigError(`Connector configuration is invalid and contains the following ${problems.length} error(s):\n${lines}\nYou can also find the above list of errors at the endpoint \`/connector-plugins/{connectorType}/config/validate\``, { code: 'CONFIG_INVALID' });
   }
 
-  async problems(config: herder.ConnectorConfig, signal: AbortSignal, live = true): Promise<readonly { readonly option: string; readonly message: string }[]> {
+  async problems(given: herder.ConnectorConfig, signal: AbortSignal, live = true): Promise<readonly { readonly option: string; readonly message: string }[]> {
+    const config = resolveProviders(given);
     const type = config['connector.class'];
     if (type === undefined) throw new ConfigError(`Connector config ${shown(config)} contains no connector type`, { code: 'CLASS_MISSING' });
     const plugin = await findPlugin(this.options.pluginsUrl, type);
