@@ -11,6 +11,7 @@ import type { EncodedHeader, SourceRecord } from '../../../runtime/api/plugin.ts
 import { ABSENT, type Change, type RecordKind, type RowImage, type TableEncoder, UNCHANGED_TOAST } from './change.ts';
 import { zeroOf } from './default-value.ts';
 import type { EncodingOptions } from './encoding-options.ts';
+import { tailWriter } from './event-tail.ts';
 import type { TableColumn, TableSchema } from './schema.ts';
 import { sourceStruct, sourceWriter } from './source-info.ts';
 
@@ -74,7 +75,7 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
   const context = contextHeaders(options);
   const writeRow = rowWriter(table.columns.map((column, position) => ({ column, position })).filter(({ column }) => column.codec !== undefined));
   const writeKeyRow = rowWriter(table.keyColumns.map((column, i) => ({ column, position: table.keyPositions[i] ?? -1 })), keyTail(table));
-  const sourceText = sourceWriter(options, table.schema, table.table);
+  const writeTail = tailWriter(sourceWriter(options, table.schema, table.table));
 
   const keyImage = (change: Change, kind: RecordKind): RowImage | undefined =>
     (kind === 'key-delete' || kind === 'key-tombstone' || change.op === 'd' ? change.before : change.after) ?? change.before;
@@ -107,11 +108,7 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
       if (before === undefined) out.write(NULL); else writeRow(before, out);
       out.write(AFTER);
       if (after === undefined) out.write(NULL); else writeRow(after, out);
-      const { processedNs } = change;
-      const transaction = transactionOf(change, kind);
-      const nanos = processedNs.toString();
-      const block = transaction === undefined ? 'null' : `{"id":"${transaction.id}","total_order":${transaction.totalOrder},"data_collection_order":${transaction.dataCollectionOrder}}`;
-      out.writeText(`,"source":${sourceText(change.source)},"transaction":${block},"op":"${op}","ts_ms":${nanos.slice(0, -6)},"ts_us":${nanos.slice(0, -3)},"ts_ns":${nanos}}`);
+      writeTail(change, op, transactionOf(change, kind), out);
       if (schemas) out.write(CLOSE);
       return true;
     },

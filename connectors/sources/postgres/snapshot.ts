@@ -8,7 +8,7 @@ import type { Metrics } from '../../../runtime/api/metrics.ts';
 import type { NotificationFacts, Notifier } from '../capture/notifications.ts';
 import { ChangeBatch } from './batch.ts';
 import type { CapturedTable, CapturedTables } from './captured-tables.ts';
-import type { Change, EventSource, RowImage } from './change.ts';
+import type { Change, EventSource } from './change.ts';
 import type { PostgresConfig } from './config.ts';
 import { mapped, queryOn } from './connection.ts';
 import { parseLsn } from './lsn.ts';
@@ -111,7 +111,7 @@ class TableGauge {
   }
 }
 
-interface Held { readonly image: RowImage; readonly table: CapturedTable; readonly change: Omit<Change, 'source'>; readonly source: EventSource; readonly marker: string }
+interface Held { readonly table: CapturedTable; readonly change: Change; readonly marker: string }
 interface MarkerState { first: boolean; held: Held | undefined }
 
 function release(state: MarkerState, marker: string): ChangeBatch {
@@ -120,7 +120,7 @@ function release(state: MarkerState, marker: string): ChangeBatch {
   if (held === undefined) return batch;
   state.held = undefined;
   const shown = marker === 'last_in_data_collection' && held.marker === 'first' ? 'first' : marker;
-  batch.add({ ...held.change, source: { ...held.source, snapshot: shown } }, held.table.encoder);
+  batch.add({ ...held.change, source: { ...held.change.source, snapshot: shown } }, held.table.encoder);
   return batch;
 }
 
@@ -156,6 +156,7 @@ async function* readChunk(source: SnapshotSource, facts: SnapshotFacts, table: C
   const stream = new CopyStream(source.client);
   let finished = false;
   let before = true;
+  const columns = table.schema.columns.length;
   try {
     stream.query(`COPY (${sql}) TO STDOUT`);
     const base: EventSource = { commitUs: facts.timeUs, snapshot: 'true', txId: facts.txId, lsn: facts.lsn, lastCommitLsn: null, xmin: null, origin: null, originLsn: null };
@@ -168,12 +169,12 @@ async function* readChunk(source: SnapshotSource, facts: SnapshotFacts, table: C
         const end = at + 1 + buffer.readInt32BE(at + 1);
         const type = buffer[at] as number;
         if (type === 0x64) {
-          const image = copyRow(buffer, at + 5, end);
-          if (state.held !== undefined) batch.add({ ...state.held.change, source: state.held.source }, state.held.table.encoder);
+          const image = copyRow(buffer, at + 5, end, columns);
+          if (state.held !== undefined) batch.add(state.held.change, state.held.table.encoder);
           if (before) { before = false; settled(); }
           const marker = state.first ? 'first' : rows.read === 0 ? 'first_in_data_collection' : 'true';
           state.first = false;
-          state.held = { image, table, marker, source: marker === 'true' ? base : { ...base, snapshot: marker }, change: { table: table.schema, op: 'r', before: undefined, after: image, transaction: undefined, processedNs } };
+          state.held = { table, marker, change: { table: table.schema, op: 'r', before: undefined, after: image, source: marker === 'true' ? base : { ...base, snapshot: marker }, transaction: undefined, processedNs } };
           rows.read++;
         } else if (type === 0x45) {
           const failure = serverError(buffer, at + 5, end);

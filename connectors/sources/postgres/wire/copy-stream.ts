@@ -8,7 +8,8 @@
 import type { Socket } from 'node:net';
 import type { Client } from 'pg';
 
-const HIGH_WATER = 8 * 1024 * 1024;
+/** Small enough that what is made of one buffer dies young. */
+const HIGH_WATER = 1024 * 1024;
 const COALESCE_BELOW = 128 * 1024;
 const COALESCE_MS = 3;
 

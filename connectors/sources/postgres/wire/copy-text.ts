@@ -4,10 +4,11 @@ import { NULL_VALUE, type RowImage } from '../change.ts';
 const TAB = 9, NEWLINE = 10, BACKSLASH = 92;
 const ESCAPES: Readonly<Record<number, number>> = { 98: 8, 102: 12, 110: 10, 114: 13, 116: 9, 118: 11 };
 
-/** One row without copying when nothing is escaped. `end` may include the line's newline. */
-export function copyRow(buffer: Buffer, from: number, to: number): RowImage {
+/** One row without copying when nothing is escaped. The line's newline may be included; `columns` is how many are expected. */
+export function copyRow(buffer: Buffer, from: number, to: number, columns = 0): RowImage {
   const end = to > from && buffer[to - 1] === NEWLINE ? to - 1 : to;
-  const start: number[] = [], stop: number[] = [];
+  const start = new Array<number>(columns), stop = new Array<number>(columns);
+  let column = 0;
   let at = from;
   for (let i = from; i <= end; i++) {
     if (i < end) {
@@ -15,8 +16,8 @@ export function copyRow(buffer: Buffer, from: number, to: number): RowImage {
       if (buffer[i] !== TAB) continue;
     }
     const isNull = i - at === 2 && buffer[at] === BACKSLASH;
-    start.push(isNull ? NULL_VALUE : at);
-    stop.push(isNull ? 0 : i);
+    start[column] = isNull ? NULL_VALUE : at;
+    stop[column++] = isNull ? 0 : i;
     at = i + 1;
   }
   return { buffer, start, end: stop };

@@ -52,12 +52,13 @@ class Cursor {
   }
   row(): RowImage {
     const count = this.int16();
-    const start: number[] = [], end: number[] = [];
+    if (count < 0 || count > this.end - this.at) throw malformed('has more columns than bytes');
+    const start = new Array<number>(count), end = new Array<number>(count);
     for (let i = 0; i < count; i++) {
       const kind = this.byte();
-      if (kind === 0x74) { const size = this.int32(); const at = this.take(size); start.push(at); end.push(at + size); }
-      else if (kind === 0x6e) { start.push(NULL_VALUE); end.push(0); }
-      else if (kind === 0x75) { start.push(UNCHANGED_TOAST); end.push(0); }
+      if (kind === 0x74) { const size = this.int32(); const at = this.take(size); start[i] = at; end[i] = at + size; }
+      else if (kind === 0x6e) { start[i] = NULL_VALUE; end[i] = 0; }
+      else if (kind === 0x75) { start[i] = UNCHANGED_TOAST; end[i] = 0; }
       else throw malformed(`column kind ${kind} is unknown`);
     }
     return { buffer: this.buffer, start, end };
