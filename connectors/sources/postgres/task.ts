@@ -12,6 +12,7 @@ import { connect, queryOn } from './connection.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { encodingOptions } from './options.ts';
 import { resumeFrom, snapshotOffset, type StreamPosition } from './offset.ts';
+import { findings } from './preflight.ts';
 import { createSlot, ensurePublication, findSlot, literal, type MadeSlot, setReplicaIdentities } from './replication.ts';
 import type { CatalogueTable, Query } from './schema.ts';
 import { Notifier } from '../capture/notifications.ts';
@@ -70,6 +71,7 @@ class PostgresTask implements SourceTask {
     await tables.loadTypes();
     const captured = await tables.catalogue();
     guardrail(config, captured.length, context.logger);
+    this.tellFindings();
     const progress = new SnapshotProgress(this.stored);
     const stored = resumeFrom(this.stored);
     const found = await findSlot(query, config);
@@ -114,6 +116,13 @@ class PostgresTask implements SourceTask {
     this.stream = stream;
     context.logger.info({ slot: config['slot.name'] }, 'streaming');
     yield* stream.batches(signal);
+  }
+
+  /** Beside the start, so that it costs no time: what the preflight finds goes to the log. */
+  private tellFindings(): void {
+    findings(this.config).then(list => {
+      for (const { code, severity, option, message, mend } of list) this.context.logger[severity === 'error' ? 'error' : 'warn']({ code, option, mend }, message);
+    }).catch((error: unknown) => { this.context.logger.debug({ reason: (error as Error).message }, 'preflight did not run'); });
   }
 
   private notifier(): Notifier {
