@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type PostgresServer, startPostgres } from '../../tests/kit/postgres.ts';
@@ -55,7 +55,7 @@ const summary = Object.fromEntries((['snapshot', 'stream'] as const).map(mode =>
   return [mode, { rowsPerSecond: median(own.map(figures => figures.rowsPerSecond)), microsecondsPerRow: median(own.map(figures => figures.microsecondsPerRow)), cpuMicrosecondsPerRow: median(own.map(figures => figures.cpuMicrosecondsPerRow)), peakMegabytes: median(own.map(figures => figures.peakMegabytes)) }];
 }));
 const [version] = (await server.sql('SHOW server_version')).rows as { server_version: string }[];
-const report = { what: 'PostgreSQL source to the embedded log, JSON without schemas, median', rounds: ROUNDS, rows, node: process.version, postgres: version?.server_version, cpu: cpus()[0]?.model, cores: cpus().length, memoryGigabytes: Math.round(totalmem() / 2 ** 30), ours: summary, ...(rivals.length > 0 && { rival: rivals }) };
+const report = { what: 'PostgreSQL source to the embedded log, JSON without schemas, median', rounds: ROUNDS, rows, node: process.version, postgres: version?.server_version, cpu: cpus()[0]?.model, cores: cpus().length, memoryGigabytes: Math.round(totalmem() / 2 ** 30), loadAverage: loadavg().map(value => Math.round(value * 10) / 10), ours: summary, ...(rivals.length > 0 && { rival: rivals }) };
 mkdirSync('bench/results', { recursive: true });
 writeFileSync('bench/results/postgres-source.json', `${JSON.stringify(report, null, 2)}\n`);
 process.stdout.write(`${JSON.stringify(report.ours)}\n`);
