@@ -16,7 +16,7 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) =
 describe('the stream', () => {
   it.each([['inserts', "INSERT INTO t SELECT g, repeat('x', 300) FROM generate_series(1, 40000) g"]])('goes on inside a large transaction of %s', async (_name, statement) => {
     const database = await fresh('large', 'CREATE TABLE t (id int PRIMARY KEY, v text)');
-    const first = await run({ server, database, until: records => ids(records).length > 1000, then: async () => { await server.sql(statement, database); } });
+    const first = await run({ server, database, until: records => ids(records).length > 1000, after: async () => { await server.sql(statement, database); } });
     expect(first.failure).toBeUndefined();
     const got = ids(first.records);
     expect(got.length).toBeLessThan(40_000);
@@ -27,7 +27,7 @@ describe('the stream', () => {
 
   it('fails as passing trouble when the server goes, and heals', async () => {
     const database = await fresh('gone', 'CREATE TABLE t (id int PRIMARY KEY, v text)');
-    const first = await run({ server, database, until: () => false, then: async () => { await server.stop('immediate'); } });
+    const first = await run({ server, database, until: () => false, after: async () => { await server.stop('immediate'); } });
     expect(first.failure).toBeInstanceOf(RetriableError);
     await server.start();
     await server.sql("INSERT INTO t VALUES (1, 'after')", database);
@@ -37,7 +37,7 @@ describe('the stream', () => {
 
   it('says so when the slot was made anew, and nothing is passed over in silence', async () => {
     const database = await fresh('anew', 'CREATE TABLE t (id int PRIMARY KEY, v text)');
-    const first = await run({ server, database, until: records => ids(records).length > 0, then: async () => { await server.sql("INSERT INTO t VALUES (1, 'a')", database); } });
+    const first = await run({ server, database, until: records => ids(records).length > 0, after: async () => { await server.sql("INSERT INTO t VALUES (1, 'a')", database); } });
     await server.sql(`SELECT pg_drop_replication_slot('slot_${database}')`, database);
     const gone = await run({ server, database, stored: first.offset, until: () => false });
     expect(gone.failure).toBeInstanceOf(FatalError);
@@ -52,7 +52,7 @@ describe('the stream', () => {
 
   it('takes an offset that Debezium wrote', async () => {
     const database = await fresh('foreign_offset', 'CREATE TABLE t (id int PRIMARY KEY, v text)');
-    const first = await run({ server, database, until: records => ids(records).length > 0, then: async () => { await server.sql("INSERT INTO t VALUES (1, 'a')", database); } });
+    const first = await run({ server, database, until: records => ids(records).length > 0, after: async () => { await server.sql("INSERT INTO t VALUES (1, 'a')", database); } });
     const { lsn, txId } = first.offset ?? {};
     const stored = { lsn_proc: Number(lsn), messageType: 'INSERT', lsn_commit: Number(lsn), lsn: Number(lsn), txId: Number(txId), ts_usec: 1_795_449_935_266_816 };
     await server.sql("INSERT INTO t VALUES (2, 'b')", database);
@@ -69,7 +69,7 @@ describe('the snapshot', () => {
     const got = ids(first.records);
     expect(got.length).toBeLessThan(8000);
     await server.sql("INSERT INTO t VALUES (8001, 'while stopped'); INSERT INTO u VALUES (11)", database);
-    const second = await run({ server, database, options, stored: first.offset, until: records => ids(records, 't.public.zz').length > 0, then: async () => { await server.sql('INSERT INTO zz VALUES (1)', database); } });
+    const second = await run({ server, database, options, stored: first.offset, until: records => ids(records, 't.public.zz').length > 0, after: async () => { await server.sql('INSERT INTO zz VALUES (1)', database); } });
     expect(second.failure).toBeUndefined();
     const more = ids(second.records);
     expect(sorted([...new Set([...got, ...more])])).toEqual(upTo(8001));
@@ -81,7 +81,7 @@ describe('the snapshot', () => {
 
   it.each([['no_data', 0], ['always', 3], ['initial', 3]] as const)('mode %s reads %d rows and streams', async (mode, rows) => {
     const database = await fresh(`mode_${mode}`, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')");
-    const got = await run({ server, database, options: { 'snapshot.mode': mode, 'heartbeat.interval.ms': '100' }, until: records => ids(records).includes(4), when: records => records.some(({ topic }) => topic.startsWith('__debezium-heartbeat')), then: async () => { await server.sql("INSERT INTO t VALUES (4, 'd')", database); } });
+    const got = await run({ server, database, options: { 'snapshot.mode': mode, 'heartbeat.interval.ms': '100' }, until: records => ids(records).includes(4), when: records => records.some(({ topic }) => topic.startsWith('__debezium-heartbeat')), after: async () => { await server.sql("INSERT INTO t VALUES (4, 'd')", database); } });
     expect(got.records.filter(({ payload }) => payload?.op === 'r').length).toBe(rows);
     expect(ids(got.records).at(-1)).toBe(4);
   }, 60_000);

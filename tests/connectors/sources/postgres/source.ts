@@ -21,14 +21,14 @@ export interface Wish {
   /** Ends the run when true; asked after each batch, with the records so far. */
   readonly until: (records: readonly Taken[]) => boolean;
   /** Called once when the stream's first batch, or the end of the snapshot, has come. */
-  readonly then?: (() => Promise<void>) | undefined;
-  /** When `then` is due; at the first batch that moves the offset without a record, by default. */
+  readonly after?: (() => Promise<void>) | undefined;
+  /** When `after` is due; at the first batch that moves the offset without a record, by default. */
   readonly when?: (records: readonly Taken[]) => boolean;
   readonly confirm?: boolean;
 }
 
 /** Runs the source until the wish is fulfilled, or it fails. */
-export async function run({ server, database, options = {}, stored, until, then, when, confirm = true }: Wish): Promise<Run> {
+export async function run({ server, database, options = {}, stored, until, after, when, confirm = true }: Wish): Promise<Run> {
   const { config, problems, extra } = parseConfig(postgresConfig, {
     'database.hostname': server.host, 'database.port': String(server.port), 'database.user': server.user, 'database.password': server.password, 'database.dbname': database,
     'topic.prefix': 't', 'plugin.name': 'pgoutput', 'slot.name': `slot_${database}`, 'publication.name': 'pub', 'status.update.interval.ms': '200', ...options,
@@ -55,7 +55,7 @@ export async function run({ server, database, options = {}, stored, until, then,
       }
       if (batch.offset !== undefined) { last = batch.offset; if (confirm) await task.committed(batch.offset); }
       if (until(records)) break;
-      if (!begun && then !== undefined && (when?.(records) ?? (batch.length === 0 && batch.offset !== undefined))) { begun = true; await then(); }
+      if (!begun && after !== undefined && (when?.(records) ?? (batch.length === 0 && batch.offset !== undefined))) { begun = true; await after(); }
     }
   } catch (error) { failure = error; } finally { stop.abort(); await task[Symbol.asyncDispose](); }
   return { records, offset: last?.offset, failure, figures, unequal };

@@ -54,7 +54,7 @@ describe('values', () => {
     const total = ROWS + 1;
     const got = await run({
       server, database: 'values_of', options: { 'table.include.list': `public.${table}`, 'publication.name': table, 'slot.name': table, ...modes[mode] }, until: records => records.length >= 2 * total,
-      then: async () => { await server.sql(`INSERT INTO ${table} SELECT id + 1000, ${names} FROM ${table} ORDER BY id`, 'values_of'); },
+      after: async () => { await server.sql(`INSERT INTO ${table} SELECT id + 1000, ${names} FROM ${table} ORDER BY id`, 'values_of'); },
     });
     expect(got.failure).toBeUndefined();
     expect(got.unequal).toEqual([]);
