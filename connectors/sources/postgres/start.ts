@@ -33,7 +33,7 @@ export async function plan(query: Query, config: PostgresConfig, stored: StreamP
 
 async function compared(query: Query, config: PostgresConfig, stored: StreamPosition, slot: SlotState, again: boolean, logger: Logger): Promise<Partial<Plan>> {
   const name = config['slot.name'];
-  const known = stored.lsn > stored.commitLsn ? stored.lsn : stored.commitLsn;
+  const [known] = [stored.lsn, stored.commitLsn].sort((a, b) => (a < b ? 1 : -1)) as [bigint, bigint];
   const strategy = config['internal.slot.seek.to.known.offset.on.start'] && config['offset.mismatch.strategy'] === 'no_validation' ? 'trust_offset' : config['offset.mismatch.strategy'];
   if (slot.confirmedLsn > known) {
     if (strategy === 'trust_slot' || strategy === 'trust_greater_lsn') { logger.warn({ slot: name }, 'the slot is ahead of the stored offset and is trusted'); return { from: freshPosition(slot.confirmedLsn) }; }
