@@ -2,6 +2,7 @@
  * What must be true of the server, looked at before a connector is made and when it starts. Each finding has a stable
  * code and the statement that mends it. Errors stop a connector; warnings say what will hurt later.
  */
+import type { Client } from 'pg';
 import { TributaryError } from '../../../runtime/api/errors.ts';
 import type { Problem } from '../../../runtime/api/config.ts';
 import { CapturedTables } from './captured-tables.ts';
@@ -15,7 +16,7 @@ import type { Query } from './schema.ts';
 
 /** All findings of one configuration. A server that cannot be reached is a finding too; only a bug throws. */
 export async function findings(config: PostgresConfig): Promise<readonly Finding[]> {
-  let client;
+  let client: Client;
   try { client = await connect(config, false); } catch (error) { return [unreachable(error)]; }
   try {
     const query = queryOn(client, config);

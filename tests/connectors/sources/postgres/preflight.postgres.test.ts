@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../../runtime/api/config-parse.ts';
 import { postgresConfig } from '../../../../connectors/sources/postgres/config.ts';
-import { type Finding } from '../../../../connectors/sources/postgres/preflight-finding.ts';
+import type { Finding } from '../../../../connectors/sources/postgres/preflight-finding.ts';
 import { findings } from '../../../../connectors/sources/postgres/preflight.ts';
 import { type PostgresServer, startPostgres } from '../../../kit/postgres.ts';
 
