@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { RetriableError } from '../../../runtime/api/errors.ts';
 import { syncFile } from '../tables/parquet.ts';
 import type { Column, TableChange, Token, WrittenFile } from '../tables/table.ts';
-import type { Contents, LiveEntry } from './contents.ts';
+import { type Contents, type LiveEntry, plain } from './contents.ts';
 import { encodeBound } from './format/bounds.ts';
 import { encodeManifest, encodeManifestList, type DataFile, type KeyValue, type ManifestEntry, type ManifestFile } from './format/manifest.ts';
 import { currentSchema, currentSnapshot, type Metadata, type Snapshot } from './format/metadata.ts';
@@ -47,6 +47,10 @@ export class SnapshotWriter {
   private readonly sequence: number;
   private readonly version: 2 | 3;
   private files = 0;
+  /** Every file made so far, to be taken away when the commit comes to nothing. */
+  readonly written: string[] = [];
+  /** Data files that leave the table: all of them at a truncate, else those without a row left. */
+  private gone: ReadonlySet<string> = new Set();
   private readonly name = randomUUID();
 
   constructor(folder: string, metadata: Metadata, contents: Contents) {
@@ -59,8 +63,9 @@ export class SnapshotWriter {
 
   async write(change: TableChange, columns: readonly Column[], tokens: readonly Token[], now: number): Promise<{ readonly snapshot: Snapshot; readonly places: readonly { readonly path: string; readonly place: VectorPlace }[] }> {
     const added = change.added.map((file): ManifestEntry => ({ status: 1, snapshot_id: this.id, sequence_number: null, file_sequence_number: null, data_file: dataFile(file, columns) }));
+    this.gone = this.goneFiles(change);
     const vectors = await this.vectors(change);
-    const manifests = [...await this.dataManifests(change, added), ...await this.deleteManifests(change, vectors.entries)];
+    const manifests = [...await this.dataManifests(added), ...await this.deleteManifests(change, vectors.entries)];
     const firstRowId = this.metadata['next-row-id'] ?? 0;
     const { rows, listed } = this.withRowIds(manifests, firstRowId);
     const list = join(this.folder, `snap-${this.id}-1-${this.name}.avro`);
@@ -73,37 +78,46 @@ export class SnapshotWriter {
     return { snapshot, places: vectors.places };
   }
 
-  private async put(path: string, bytes: Buffer): Promise<void> { await writeFile(path, bytes); await syncFile(path); }
+  private goneFiles({ replaceAll, deletes }: TableChange): ReadonlySet<string> {
+    if (replaceAll) return new Set(this.contents.data.keys());
+    return new Set([...deletes].filter(([path, bitmap]) => bitmap.cardinality() >= (this.contents.data.get(path)?.data_file.record_count ?? Infinity)).map(([path]) => path));
+  }
+
+  private async put(path: string, bytes: Buffer): Promise<void> { this.written.push(path); await writeFile(path, bytes); await syncFile(path); }
 
   private async vectors({ deletes }: TableChange): Promise<{ readonly entries: readonly ManifestEntry[]; readonly places: readonly { readonly path: string; readonly place: VectorPlace }[] }> {
-    if (deletes.size === 0) return { entries: [], places: [] };
     for (const path of deletes.keys()) if (!this.contents.data.has(path)) throw new RetriableError('A file with rows to delete is no longer in the table', { code: 'ICEBERG_FILE_GONE' });
-    const { file, places } = encodeVectors(new Map([...deletes].map(([path, bitmap]) => [this.contents.data.get(path)?.data_file.file_path ?? path, bitmap])));
+    const stay = [...deletes].filter(([path]) => !this.gone.has(path));
+    if (stay.length === 0) return { entries: [], places: [] };
+    const { file, places } = encodeVectors(new Map(stay.map(([path, bitmap]) => [this.contents.data.get(path)?.data_file.file_path ?? path, bitmap])));
     const path = join(this.folder, '..', 'data', `${this.name}-deletes.puffin`);
     await this.put(path, file);
     const entries = places.map((place): ManifestEntry => ({ status: 1, snapshot_id: this.id, sequence_number: null, file_sequence_number: null, data_file: vectorFile(path, file.length, place) }));
     return { entries, places: places.map(place => ({ path, place })) };
   }
 
-  private async dataManifests(change: TableChange, added: readonly ManifestEntry[]): Promise<readonly ManifestFile[]> {
-    const present = this.contents.manifests.filter(manifest => manifest.content === 0);
-    const fresh = added.length === 0 ? [] : [await this.manifest('data', added)];
-    if (change.replaceAll) {
-      const gone = [...this.contents.data.values()].map((entry): ManifestEntry => ({ ...entry, status: 2, snapshot_id: this.id }));
-      return gone.length === 0 ? fresh : [...fresh, await this.manifest('data', gone)];
-    }
-    if (present.length < MERGE_MANIFESTS) return [...fresh, ...present];
-    return [...fresh, await this.manifest('data', [...this.contents.data.values()].map(existing))];
+  /** Manifests that lose a file are written anew as one, at {@link MERGE_MANIFESTS} all of them; the others stay as they are. */
+  private async dataManifests(added: readonly ManifestEntry[]): Promise<readonly ManifestFile[]> {
+    const entriesOf = (manifest: ManifestFile): readonly LiveEntry[] => this.contents.byManifest.get(manifest.manifest_path) ?? [];
+    const leaves = (entry: LiveEntry): boolean => this.gone.has(plain(entry.data_file.file_path));
+    const present = this.contents.manifests.filter(manifest => manifest.content === 0 && entriesOf(manifest).length > 0);
+    const rewritten = present.length >= MERGE_MANIFESTS ? present : present.filter(manifest => entriesOf(manifest).some(leaves));
+    const entries = rewritten.flatMap(entriesOf).map((entry): ManifestEntry => (leaves(entry) ? this.leaving(entry) : existing(entry)));
+    return [
+      ...(added.length === 0 ? [] : [await this.manifest('data', added)]),
+      ...present.filter(manifest => !rewritten.includes(manifest)),
+      ...(entries.length === 0 ? [] : [await this.manifest('data', entries)]),
+    ];
   }
+  private leaving(entry: LiveEntry): ManifestEntry { return { ...entry, status: 2, snapshot_id: this.id }; }
 
   /** One manifest with the vectors of all files: a data file has at most one, so those that were replaced are left out as deleted. */
   private async deleteManifests(change: TableChange, added: readonly ManifestEntry[]): Promise<readonly ManifestFile[]> {
     const present = this.contents.manifests.filter(manifest => manifest.content === 1);
-    if (added.length === 0 && !change.replaceAll) return present;
+    if (added.length === 0 && this.gone.size === 0) return present;
     const entries: ManifestEntry[] = [...added];
     for (const [path, entry] of this.contents.vectors) {
-      const replaced = change.replaceAll || change.deletes.has(path);
-      entries.push(replaced ? { ...entry, status: 2, snapshot_id: this.id } : existing(entry));
+      entries.push(this.gone.has(path) || change.deletes.has(path) ? this.leaving(entry) : existing(entry));
     }
     return entries.length === 0 ? [] : [await this.manifest('deletes', entries)];
   }
@@ -138,14 +152,16 @@ export class SnapshotWriter {
   private summary(change: TableChange, tokens: readonly Token[], vectors: number): Record<string, string> {
     const { data, vectors: before } = this.contents;
     const addedRows = change.added.reduce((sum, file) => sum + file.rows, 0);
-    const liveData = (change.replaceAll ? 0 : [...data.values()].reduce((sum, entry) => sum + entry.data_file.record_count, 0)) + addedRows;
-    const untouched = change.replaceAll ? [] : [...before].filter(([path]) => !change.deletes.has(path)).map(([, entry]) => entry.data_file.record_count);
-    const deleted = [...change.deletes.values()].reduce((sum, bitmap) => sum + bitmap.cardinality(), 0) + untouched.reduce((sum, count) => sum + count, 0);
+    const stay = [...data].filter(([path]) => !this.gone.has(path)).map(([, entry]) => entry.data_file.record_count);
+    const liveData = stay.reduce((sum, count) => sum + count, 0) + addedRows;
+    const untouched = [...before].filter(([path]) => !change.deletes.has(path) && !this.gone.has(path)).map(([, entry]) => entry.data_file.record_count);
+    const deleted = [...change.deletes].reduce((sum, [path, bitmap]) => sum + (this.gone.has(path) ? 0 : bitmap.cardinality()), 0) + untouched.reduce((sum, count) => sum + count, 0);
     const operation = change.replaceAll ? (addedRows > 0 ? 'overwrite' : 'delete') : change.deletes.size === 0 ? 'append' : addedRows > 0 ? 'overwrite' : 'delete';
     return {
       operation, 'added-data-files': String(change.added.length), 'added-records': String(addedRows), 'added-files-size': String(change.added.reduce((sum, file) => sum + file.bytes, 0)),
+      ...(this.gone.size > 0 ? { 'deleted-data-files': String(this.gone.size) } : {}),
       ...(vectors > 0 ? { 'added-delete-files': String(vectors), 'added-dvs': String(vectors), 'added-position-deletes': String(change.deletedRows) } : {}),
-      'total-data-files': String((change.replaceAll ? 0 : data.size) + change.added.length), 'total-delete-files': String(untouched.length + change.deletes.size),
+      'total-data-files': String(stay.length + change.added.length), 'total-delete-files': String(untouched.length + vectors),
       'total-records': String(liveData), 'total-position-deletes': String(deleted), 'total-equality-deletes': '0', 'engine-name': 'tributary',
       [TOKENS]: JSON.stringify(tokens), [COMMIT_ID]: change.commitId,
     };

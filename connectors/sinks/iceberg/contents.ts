@@ -2,18 +2,20 @@
 import { readFile } from 'node:fs/promises';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { RoaringBitmap } from '../tables/roaring.ts';
+import type { Long } from './format/avro.ts';
 import { currentSnapshot, type Metadata } from './format/metadata.ts';
 import { decodeManifest, decodeManifestList, type ManifestEntry, type ManifestFile } from './format/manifest.ts';
 import { decodeVector } from './format/puffin.ts';
 
 /** An entry with everything that it inherits from its manifest filled in. */
-export type LiveEntry = ManifestEntry & { readonly snapshot_id: number; readonly sequence_number: number; readonly file_sequence_number: number };
-export interface Contents { readonly manifests: readonly ManifestFile[]; readonly data: ReadonlyMap<string, LiveEntry>; readonly vectors: ReadonlyMap<string, LiveEntry> }
+export type LiveEntry = ManifestEntry & { readonly snapshot_id: Long; readonly sequence_number: number; readonly file_sequence_number: number };
+/** `data` and `vectors` by the data file's path, `byManifest` by the manifest's path as it is listed. */
+export interface Contents { readonly manifests: readonly ManifestFile[]; readonly byManifest: ReadonlyMap<string, readonly LiveEntry[]>; readonly data: ReadonlyMap<string, LiveEntry>; readonly vectors: ReadonlyMap<string, LiveEntry> }
 
 export class ContentsReader {
   private readonly manifests = new Map<string, readonly LiveEntry[]>();
   private readonly bitmaps = new Map<string, RoaringBitmap>();
-  private last: { readonly snapshot: number | undefined; readonly contents: Contents } | undefined;
+  private last: { readonly snapshot: Long | undefined; readonly contents: Contents } | undefined;
 
   async read(metadata: Metadata): Promise<Contents> {
     const snapshot = currentSnapshot(metadata);
@@ -28,7 +30,7 @@ export class ContentsReader {
     }
     const known = new Set(manifests.map(manifest => manifest.manifest_path));
     for (const path of this.manifests.keys()) if (!known.has(path)) this.manifests.delete(path);
-    const contents = { manifests, data, vectors };
+    const contents = { manifests, byManifest: new Map(this.manifests), data, vectors };
     this.last = { snapshot: snapshot?.['snapshot-id'], contents };
     return contents;
   }

@@ -11,5 +11,5 @@ export const icebergSink = definePlugin.sink({
   version: '0.1.0',
   config: icebergConfig,
   preflight: config => icebergPreflight(config),
-  open: (config, context) => openTableSink(icebergFormat(warehousePath(config.warehouse)), config, context),
+  open: (config, context) => openTableSink(icebergFormat(warehousePath(config.warehouse), config['history.snapshots']), config, context),
 });

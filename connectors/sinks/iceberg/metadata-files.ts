@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFile } from '../tables/parquet.ts';
+import { parseExact, stringifyExact } from '../../../runtime/api/exact-json.ts';
 import type { CommitOutcome } from '../tables/table.ts';
 import type { Metadata } from './format/metadata.ts';
 
@@ -23,7 +24,7 @@ export class MetadataFiles {
     const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => { if (error.code === 'ENOENT') return []; throw error; });
     const newest = names.reduce((most, name) => Math.max(most, Number(/^v(\d+)\.metadata\.json$/.exec(name)?.[1] ?? 0)), 0);
     if (newest > this.version) {
-      this.metadata = JSON.parse(await readFile(this.path(newest), 'utf8')) as Metadata;
+      this.metadata = parseExact(await readFile(this.path(newest), 'utf8')) as unknown as Metadata;
       this.version = newest;
     }
     return this.metadata !== undefined;
@@ -33,8 +34,10 @@ export class MetadataFiles {
   async put(metadata: Metadata): Promise<CommitOutcome> {
     await mkdir(this.folder, { recursive: true });
     const version = this.version + 1, draft = join(this.folder, `.${randomUUID()}.tmp`);
-    await writeFile(draft, JSON.stringify(metadata), { flush: true });
+    await writeFile(draft, stringifyExact(metadata), { flush: true });
     try {
+      // Old versions are taken away, so a writer that slept through a hundred commits would find its number free again.
+      if (await this.hinted() >= version) return 'conflict';
       // link(2) makes the whole file appear under its name at once, or fails because the name is taken.
       await link(draft, this.path(version));
     } catch (error) {
@@ -44,9 +47,11 @@ export class MetadataFiles {
     this.version = version;
     this.metadata = metadata;
     await this.hint(version);
-    if (version > KEPT) await unlink(this.path(version - KEPT)).catch(() => undefined);
+    if (version > KEPT + 1) await unlink(this.path(version - KEPT - 1)).catch(() => undefined);
     return 'committed';
   }
+
+  private async hinted(): Promise<number> { return Number(await readFile(join(this.folder, 'version-hint.text'), 'utf8').catch(() => '0')); }
 
   /** Readers that trust the hint see an older version until it is written; the commit stands without it. */
   private async hint(version: number): Promise<void> {

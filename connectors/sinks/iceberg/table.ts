@@ -1,21 +1,21 @@
 /** Iceberg tables in Hadoop's layout on local disk: open, create, evolve. What a commit writes: commit.ts. */
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { FatalError } from '../../../runtime/api/errors.ts';
-import { sameType } from '../tables/column-types.ts';
+import { sameType, widened } from '../tables/column-types.ts';
 import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
 import { COMMIT_ID, SnapshotWriter, TOKENS } from './commit.ts';
 import { ContentsReader } from './contents.ts';
 import { ancestry, checkMetadata, currentSchema, currentSnapshot, decodeSchema, encodeSchema, FieldIds, type JsonSchema, KEY_PROPERTY, type Metadata, newMetadata, withSchema, withSnapshot } from './format/metadata.ts';
 import { MetadataFiles } from './metadata-files.ts';
 
-/** Iceberg tables below `warehouse` (a path on local disk), a folder for each part of a name. */
-export function icebergFormat(warehouse: string): TableFormat {
+/** Iceberg tables below `warehouse` (a path on local disk), a folder for each part of a name. `history`: snapshots that a table keeps. */
+export function icebergFormat(warehouse: string, history = 100): TableFormat {
   const locate = (name: readonly string[]): string => join(resolve(warehouse), ...name.map(part => part.replace(/[/\\:*?"<>|]/g, '_')));
   const open = async (name: readonly string[]): Promise<IcebergTable | undefined> => {
     const files = new MetadataFiles(locate(name));
-    return await files.refresh() ? new IcebergTable(name, locate(name), files) : undefined;
+    return await files.refresh() ? new IcebergTable(name, locate(name), files, history) : undefined;
   };
   return {
     name: 'iceberg', open,
@@ -40,10 +40,12 @@ class IcebergTable implements LakeTable {
   readonly name: readonly string[];
   readonly location: string;
   private readonly metadataFiles: MetadataFiles;
+  private readonly history: number;
   private readonly reader = new ContentsReader();
   private decoded: { readonly schema: JsonSchema; readonly columns: readonly Column[] } | undefined;
 
-  constructor(name: readonly string[], location: string, files: MetadataFiles) {
+  constructor(name: readonly string[], location: string, files: MetadataFiles, history: number) {
+    this.history = history;
     this.name = name;
     this.location = location;
     this.metadataFiles = files;
@@ -64,7 +66,7 @@ class IcebergTable implements LakeTable {
     if (this.decoded?.schema !== schema) this.decoded = { schema, columns: decodeSchema(schema) };
     return this.decoded.columns;
   }
-  get key(): readonly string[] { return JSON.parse(this.metadata.properties[KEY_PROPERTY] ?? '[]') as readonly string[]; }
+  get key(): readonly string[] { return JSON.parse(this.metadata.properties?.[KEY_PROPERTY] ?? '[]') as readonly string[]; }
   get version(): string { return String(currentSnapshot(this.metadata)?.['snapshot-id'] ?? 0); }
 
   async refresh(): Promise<void> {
@@ -82,13 +84,18 @@ class IcebergTable implements LakeTable {
     return files;
   }
 
-  /** Those of the newest snapshot that has any: another engine's commits carry none. */
+  /**
+   * Those of the newest snapshot that has any: another engine's commits carry none, and a table that was rolled back has
+   * those of then. Where all snapshots of ours have expired, the table's property stands in.
+   */
   tokens(): readonly Token[] {
-    for (const { summary } of ancestry(this.metadata)) {
+    let whole = true;
+    for (const { summary, 'parent-snapshot-id': parent } of ancestry(this.metadata)) {
       const text = summary[TOKENS];
       if (text !== undefined) return JSON.parse(text) as readonly Token[];
+      whole = parent === undefined || parent === null;
     }
-    return [];
+    return whole ? [] : JSON.parse(this.metadata.properties?.[TOKENS] ?? '[]') as readonly Token[];
   }
 
   async newDataFile(): Promise<string> {
@@ -101,7 +108,7 @@ class IcebergTable implements LakeTable {
     for (;;) {
       const present = this.columns;
       const named = new Map(columns.map(column => [column.name, column]));
-      const wider = present.map(column => ({ ...column, type: named.get(column.name)?.type ?? column.type }));
+      const wider = present.map(column => ({ ...column, type: this.wider(column, named.get(column.name)) }));
       const ids = new FieldIds(this.metadata['last-column-id']);
       const added = columns.filter(column => !present.some(one => one.name === column.name)).map(column => ids.assign({ ...column, required: false }));
       if (added.length === 0 && wider.every((column, i) => sameType(column.type, present[i]?.type ?? column.type))) return;
@@ -112,13 +119,27 @@ class IcebergTable implements LakeTable {
     }
   }
 
+  private wider(column: Column, wanted: Column | undefined): Column['type'] {
+    const type = wanted === undefined ? column.type : widened(column.type, wanted.type);
+    if (type !== undefined) return type;
+    const table = this.name.join('.');
+    throw new FatalError(`Column ${column.name} of Iceberg table ${table} cannot become ${wanted?.type.kind ?? ''}`, { code: 'ICEBERG_WIDEN', hint: `Rename it, so that a new one is added (ALTER TABLE ${table} RENAME COLUMN ${column.name} TO ${column.name}_old), then restart the task.` });
+  }
+
   async commit(change: TableChange): Promise<CommitOutcome> {
     const contents = await this.reader.read(this.metadata);
     const writer = new SnapshotWriter(this.metadataFiles.folder, this.metadata, contents);
     const same = (a: Token, b: Token): boolean => a.connector === b.connector && a.topicId === b.topicId && a.partition === b.partition;
     const tokens = [...this.tokens().filter(old => !change.tokens.some(token => same(token, old))), ...change.tokens];
-    const { snapshot, places } = await writer.write(change, this.columns, tokens, Date.now());
-    const outcome = await this.metadataFiles.put(withSnapshot(this.metadata, snapshot, this.metadataFiles.path(this.metadataFiles.version)));
+    let outcome: CommitOutcome = 'conflict', places;
+    try {
+      const made = await writer.write(change, this.columns, tokens, Date.now());
+      places = made.places;
+      outcome = await this.metadataFiles.put(withSnapshot(this.metadata, made.snapshot, { file: this.metadataFiles.path(this.metadataFiles.version), keep: this.history, properties: { [TOKENS]: JSON.stringify(tokens) } }));
+    } finally {
+      // Nothing names these files then; after `unknown` something may.
+      if (outcome === 'conflict') for (const path of writer.written) await unlink(path).catch(() => undefined);
+    }
     if (outcome === 'committed') {
       for (const { path, place } of places) {
         const bitmap = change.deletes.get(place.dataFile);

@@ -9,9 +9,19 @@ import avro from 'avsc';
 const MAGIC = Buffer.from([0x4f, 0x62, 0x6a, 1]);
 const types = new Map<string, avro.Type>();
 
+/** Whole numbers of 64 bits: bigint where a number would lose digits. Other engines' snapshot ids are such. */
+export type Long = number | bigint;
+const LONG = avro.types.LongType.__with({
+  fromBuffer: (bytes: Buffer): Long => { const value = bytes.readBigInt64LE(), small = Number(value); return Number.isSafeInteger(small) ? small : value; },
+  toBuffer: (value: Long): Buffer => { const bytes = Buffer.alloc(8); bytes.writeBigInt64LE(BigInt(value)); return bytes; },
+  fromJSON: (value: unknown): unknown => value, toJSON: Number,
+  isValid: (value: unknown): boolean => typeof value === 'bigint' || Number.isSafeInteger(value),
+  compare: (a: Long, b: Long): number => (a < b ? -1 : a > b ? 1 : 0),
+});
+
 function typeOf(schema: string): avro.Type {
   let type = types.get(schema);
-  if (type === undefined) { type = avro.Type.forSchema(JSON.parse(schema) as avro.Schema, { wrapUnions: 'never' }); types.set(schema, type); }
+  if (type === undefined) { type = avro.Type.forSchema(JSON.parse(schema) as avro.Schema, { wrapUnions: 'never', registry: { long: LONG } }); types.set(schema, type); }
   return type;
 }
 

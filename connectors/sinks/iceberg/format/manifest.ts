@@ -1,10 +1,10 @@
 /** Manifests and manifest lists (Iceberg specification, "Manifests" and "Manifest Lists"; field ids are the specification's). */
-import { decodeContainer, encodeContainer } from './avro.ts';
+import { decodeContainer, encodeContainer, type Long } from './avro.ts';
 
 /** Status of an entry: 0 existing, 1 added, 2 deleted. */
 export interface ManifestEntry {
   readonly status: 0 | 1 | 2;
-  readonly snapshot_id: number | null;
+  readonly snapshot_id: Long | null;
   readonly sequence_number: number | null;
   readonly file_sequence_number: number | null;
   readonly data_file: DataFile;
@@ -41,7 +41,7 @@ export interface ManifestFile {
   readonly content: number;
   readonly sequence_number: number;
   readonly min_sequence_number: number;
-  readonly added_snapshot_id: number;
+  readonly added_snapshot_id: Long;
   readonly added_files_count: number;
   readonly existing_files_count: number;
   readonly deleted_files_count: number;
@@ -92,7 +92,7 @@ export function encodeManifest(version: 2 | 3, content: 'data' | 'deletes', sche
 }
 export function decodeManifest(file: Buffer): readonly ManifestEntry[] { return decodeContainer(file).rows as readonly ManifestEntry[]; }
 
-export function encodeManifestList(version: 2 | 3, facts: { readonly snapshot: number; readonly parent: number | undefined; readonly sequence: number }, manifests: readonly ManifestFile[]): Buffer {
+export function encodeManifestList(version: 2 | 3, facts: { readonly snapshot: Long; readonly parent: Long | undefined; readonly sequence: number }, manifests: readonly ManifestFile[]): Buffer {
   return encodeContainer(schemas[version].list, { 'snapshot-id': String(facts.snapshot), 'parent-snapshot-id': facts.parent === undefined ? 'null' : String(facts.parent), 'sequence-number': String(facts.sequence), 'format-version': String(version) }, manifests);
 }
 export function decodeManifestList(file: Buffer): readonly ManifestFile[] { return decodeContainer(file).rows as readonly ManifestFile[]; }

@@ -1,6 +1,7 @@
 /** Table metadata (Iceberg specification, "Table Metadata", format versions 2 and 3) as this sink reads and writes it. */
 import { FatalError } from '../../../../runtime/api/errors.ts';
 import type { Column, ColumnType } from '../../tables/table.ts';
+import type { Long } from './avro.ts';
 
 export type JsonType = string
   | { readonly type: 'struct'; readonly fields: readonly JsonField[] }
@@ -9,8 +10,8 @@ export type JsonType = string
 export interface JsonField { readonly id: number; readonly name: string; readonly required: boolean; readonly type: JsonType }
 export interface JsonSchema { readonly type: 'struct'; readonly 'schema-id': number; readonly 'identifier-field-ids'?: readonly number[]; readonly fields: readonly JsonField[] }
 export interface Snapshot {
-  readonly 'snapshot-id': number;
-  readonly 'parent-snapshot-id'?: number;
+  readonly 'snapshot-id': Long;
+  readonly 'parent-snapshot-id'?: Long;
   readonly 'sequence-number': number;
   readonly 'timestamp-ms': number;
   readonly summary: Readonly<Record<string, string>>;
@@ -33,19 +34,17 @@ export interface Metadata {
   readonly 'last-partition-id': number;
   readonly 'default-sort-order-id': number;
   readonly 'sort-orders': readonly { readonly 'order-id': number; readonly fields: readonly unknown[] }[];
-  readonly properties: Readonly<Record<string, string>>;
-  readonly 'current-snapshot-id'?: number | null;
-  readonly refs?: Readonly<Record<string, { readonly 'snapshot-id': number; readonly type: string }>>;
-  readonly snapshots: readonly Snapshot[];
-  readonly 'snapshot-log': readonly { readonly 'snapshot-id': number; readonly 'timestamp-ms': number }[];
-  readonly 'metadata-log': readonly { readonly 'metadata-file': string; readonly 'timestamp-ms': number }[];
+  readonly properties?: Readonly<Record<string, string>>;
+  readonly 'current-snapshot-id'?: Long | null;
+  readonly refs?: Readonly<Record<string, { readonly 'snapshot-id': Long; readonly type: string }>>;
+  readonly snapshots?: readonly Snapshot[];
+  readonly 'snapshot-log'?: readonly { readonly 'snapshot-id': Long; readonly 'timestamp-ms': number }[];
+  readonly 'metadata-log'?: readonly { readonly 'metadata-file': string; readonly 'timestamp-ms': number }[];
   readonly 'next-row-id'?: number;
 }
 
 /** Table property that names the key columns, as JSON. */
 export const KEY_PROPERTY = 'tributary.key';
-/** Snapshots that stay in the metadata; older ones only cost time to read. */
-const SNAPSHOTS_KEPT = 100;
 
 /** Whether this sink can write the table without breaking it. Throws FatalError ICEBERG_UNSUPPORTED. */
 export function checkMetadata(name: string, metadata: Metadata): void {
@@ -149,11 +148,11 @@ export function currentSchema(metadata: Metadata): JsonSchema {
 }
 export function currentSnapshot(metadata: Metadata): Snapshot | undefined {
   const id = metadata['current-snapshot-id'];
-  return id === undefined || id === null || id === -1 ? undefined : metadata.snapshots.find(snapshot => snapshot['snapshot-id'] === id);
+  return id === undefined || id === null || id === -1 ? undefined : metadata.snapshots?.find(snapshot => snapshot['snapshot-id'] === id);
 }
 /** The current snapshot and those before it, newest first. */
 export function * ancestry(metadata: Metadata): Generator<Snapshot> {
-  const byId = new Map(metadata.snapshots.map(snapshot => [snapshot['snapshot-id'], snapshot]));
+  const byId = new Map((metadata.snapshots ?? []).map(snapshot => [snapshot['snapshot-id'], snapshot]));
   for (let snapshot = currentSnapshot(metadata); snapshot !== undefined;) {
     yield snapshot;
     const parent = snapshot['parent-snapshot-id'];
@@ -161,14 +160,18 @@ export function * ancestry(metadata: Metadata): Generator<Snapshot> {
   }
 }
 
-/** The metadata after one more snapshot. `file` names the metadata before it, for its log. */
-export function withSnapshot(metadata: Metadata, snapshot: Snapshot, file: string): Metadata {
-  const kept = metadata.snapshots.slice(-(SNAPSHOTS_KEPT - 1));
+/**
+ * The metadata after one more snapshot. `file` names the metadata before it, for its log; `keep` is how many snapshots stay,
+ * since old ones only cost time to read. Branches and tags of others have histories of their own: with any, all stay.
+ */
+export function withSnapshot(metadata: Metadata, snapshot: Snapshot, { file, keep, properties }: { readonly file: string; readonly keep: number; readonly properties: Readonly<Record<string, string>> }): Metadata {
+  const before = metadata.snapshots ?? [], branched = Object.keys(metadata.refs ?? {}).some(name => name !== 'main');
+  const kept = branched ? before : before.slice(Math.max(0, before.length + 1 - keep));
   const known = new Set([...kept.map(one => one['snapshot-id']), snapshot['snapshot-id']]);
   return {
     ...logged(metadata, file), 'last-sequence-number': snapshot['sequence-number'], 'last-updated-ms': snapshot['timestamp-ms'], 'current-snapshot-id': snapshot['snapshot-id'],
-    refs: { ...metadata.refs, main: { 'snapshot-id': snapshot['snapshot-id'], type: 'branch' } }, snapshots: [...kept, snapshot],
-    'snapshot-log': [...metadata['snapshot-log'].filter(entry => known.has(entry['snapshot-id'])), { 'snapshot-id': snapshot['snapshot-id'], 'timestamp-ms': snapshot['timestamp-ms'] }],
+    refs: { ...metadata.refs, main: { ...metadata.refs?.['main'], 'snapshot-id': snapshot['snapshot-id'], type: 'branch' } }, snapshots: [...kept, snapshot], properties: { ...metadata.properties, ...properties },
+    'snapshot-log': [...(metadata['snapshot-log'] ?? []).filter(entry => known.has(entry['snapshot-id'])), { 'snapshot-id': snapshot['snapshot-id'], 'timestamp-ms': snapshot['timestamp-ms'] }],
     ...(metadata['format-version'] === 3 ? { 'next-row-id': (metadata['next-row-id'] ?? 0) + (snapshot['added-rows'] ?? 0) } : {}),
   };
 }
@@ -177,5 +180,5 @@ export function withSchema(metadata: Metadata, schema: JsonSchema, lastColumnId:
   return { ...logged(metadata, file), 'last-updated-ms': now, 'last-column-id': lastColumnId, 'current-schema-id': schema['schema-id'], schemas: [...metadata.schemas, schema] };
 }
 function logged(metadata: Metadata, file: string): Metadata {
-  return { ...metadata, 'metadata-log': [...metadata['metadata-log'].slice(-99), { 'metadata-file': file, 'timestamp-ms': metadata['last-updated-ms'] }] };
+  return { ...metadata, 'metadata-log': [...(metadata['metadata-log'] ?? []).slice(-99), { 'metadata-file': file, 'timestamp-ms': metadata['last-updated-ms'] }] };
 }
