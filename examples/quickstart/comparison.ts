@@ -19,13 +19,13 @@ export interface Outcome { readonly table: string; readonly format: 'iceberg' | 
 
 /** Rows of the source in key order. */
 export async function sourceRows(client: pg.Client, { name, columns }: ComparedTable): Promise<(string | null)[][]> {
-  const { rows } = await client.query<(string | Buffer | null)[]>({ text: `SELECT ${columns.map(({ source }) => source).join(', ')} FROM public.${name} ORDER BY id`, rowMode: 'array' });
+  const { rows } = await client.query<(string | Buffer | null)[]>({ text: `SELECT ${columns.map(({ source }) => source).join(', ')} FROM public.${name} AS source ORDER BY source.id`, rowMode: 'array' });
   return rows.map(row => row.map(value => (Buffer.isBuffer(value) ? String(value.readDoubleBE()) : value)));
 }
 
 /** Differences in words, the first few with their values; none when equal. */
 export async function compareTable(reader: LakeReader, format: 'iceberg' | 'delta', folder: string, table: ComparedTable, expected: readonly (readonly (string | null)[])[]): Promise<Outcome> {
-  const actual = await reader.rows(`SELECT ${table.columns.map(({ table: expression }) => expression).join(', ')} FROM ${reader.scan(format, folder)} ORDER BY id`);
+  const actual = await reader.rows(`SELECT ${table.columns.map(({ table: expression }) => expression).join(', ')} FROM ${reader.scan(format, folder)} AS lake ORDER BY lake.id`);
   const differences: string[] = [];
   let i = 0, j = 0;
   const idOf = (row: readonly (string | null)[] | undefined): bigint => BigInt(row?.[0] ?? -1);
