@@ -22,6 +22,8 @@ export interface EmbeddedLogOptions {
   readonly mode: 'writer' | 'reader';
   /** What topics get that say nothing themselves. */
   readonly defaults?: TopicOptions;
+  /** How long an append waits for room in a full partition before RetriableError LOG_FULL; default 30,000. */
+  readonly fullWaitMs?: number;
 }
 
 const DEFAULTS: Required<TopicOptions> = { partitions: 1, compact: false, retentionBytes: -1, retentionMs: 7 * 86_400_000, deleteUncommitted: false, compression: 'lz4' };
@@ -39,7 +41,7 @@ export async function openEmbeddedLog(directory: string, options: EmbeddedLogOpt
     throw new ConfigError(`The log directory ${path} cannot be opened: ${(error as Error).message}`, { code: 'LOG_UNREADABLE', hint: 'Check that the directory exists, is a directory and belongs to the user of this process.', cause: error });
   }
   if (!readOnly) await takeOwnership(store);
-  return new EmbeddedLog(store, readOnly, { ...DEFAULTS, ...options.defaults });
+  return new EmbeddedLog(store, readOnly, { ...DEFAULTS, ...options.defaults }, options.fullWaitMs ?? 30_000);
 }
 
 async function takeOwnership(store: Store): Promise<void> {
@@ -66,14 +68,14 @@ class EmbeddedLog implements Log {
   private readonly readOnly: boolean;
   private readonly defaults: Required<TopicOptions>;
 
-  constructor(store: Store, readOnly: boolean, defaults: Required<TopicOptions>) {
+  constructor(store: Store, readOnly: boolean, defaults: Required<TopicOptions>, fullWaitMs: number) {
     this.store = store;
     this.readOnly = readOnly;
     this.defaults = defaults;
     this.id = store.meta.get('id') ?? '';
     this.wakeups = new Wakeups(`tributary-log:${store.path}`, !readOnly);
     this.groups = new Groups(store, name => this.find(name), (topic, partition) => this.rangeOf(topic, partition).start);
-    this.retention = new Retention(store, this.wakeups, (topic, partition) => this.groups.heldFrom(topic, partition));
+    this.retention = new Retention(store, this.wakeups, (topic, partition) => this.groups.heldFrom(topic, partition), fullWaitMs);
   }
 
   private find(name: string): TopicEntry | undefined { return this.store.topics.get(name); }
@@ -140,16 +142,26 @@ class EmbeddedLog implements Log {
 
   async commitPositions(group: string, positions: readonly PartitionPosition[]): Promise<void> {
     await this.groups.commit(group, positions);
+    this.announceCommitted(positions);
+  }
+  async positions(group: string): Promise<readonly PartitionPosition[]> { this.fresh(); return this.groups.positions(group); }
+  registerGroup(group: string, partitions: readonly TopicPartition[]): Promise<void> { return this.groups.register(group, partitions); }
+  async removeGroup(group: string): Promise<void> {
+    const held = this.groups.positions(group);
+    await this.groups.remove(group);
+    this.announceCommitted(held);
+  }
+  private announceCommitted(positions: readonly TopicPartition[]): void {
     this.wakeups.announce(positions.flatMap(({ topic, partition }) => {
       const entry = this.find(topic);
       return entry === undefined ? [] : [`committed/${entry.number}/${partition}`];
     }));
   }
-  async positions(group: string): Promise<readonly PartitionPosition[]> { this.fresh(); return this.groups.positions(group); }
-  registerGroup(group: string, partitions: readonly TopicPartition[]): Promise<void> { return this.groups.register(group, partitions); }
-  removeGroup(group: string): Promise<void> { return this.groups.remove(group); }
   async epoch(group: string): Promise<number> { this.fresh(); return this.groups.entry(group).epoch; }
-  resetPositions(group: string, positions: readonly (TopicPartition & { readonly offset: number | null })[]): Promise<void> { return this.groups.reset(group, positions); }
+  async resetPositions(group: string, positions: readonly (TopicPartition & { readonly offset: number | null })[]): Promise<void> {
+    await this.groups.reset(group, positions);
+    this.announceCommitted(positions);
+  }
 
   async sourceOffsets(connector: string): Promise<readonly PartitionOffset[]> {
     this.fresh();

@@ -68,7 +68,8 @@ export class Groups {
     });
   }
 
-  async remove(group: string): Promise<void> { await this.store.meta.remove(keyOf(group)); }
+  /** Lets its positions go. The epoch stays: a table that carries an older one must not be believed by a group made again. */
+  remove(group: string): Promise<void> { return this.change(group, ({ epoch }) => ({ epoch, partitions: {} })); }
 
   /** Smallest offset that a group has yet to commit. */
   heldFrom(topic: TopicEntry, partition: number): number {

@@ -8,7 +8,6 @@ import { batchHeader } from '../record-batch.ts';
 import { batchKey, type PartitionEntry, partitionKey, type Store, type TopicEntry } from './store.ts';
 import type { Wakeups } from './wakeups.ts';
 
-const WAIT_MS = 30_000;
 const CHECK_EVERY_BYTES = 16 * 1024 * 1024;
 const CHECK_EVERY_MS = 60_000;
 const DELETE_BATCHES = 200;
@@ -17,23 +16,27 @@ export class Retention {
   private readonly store: Store;
   private readonly wakeups: Wakeups;
   private readonly heldFrom: (topic: TopicEntry, partition: number) => number;
+  private readonly waitMs: number;
   private readonly checked = new Map<string, { readonly bytes: number; readonly at: number }>();
 
   /** `heldFrom`: smallest offset that some registered group still needs, Infinity when none does. */
-  constructor(store: Store, wakeups: Wakeups, heldFrom: (topic: TopicEntry, partition: number) => number) {
-    this.store = store; this.wakeups = wakeups; this.heldFrom = heldFrom;
+  constructor(store: Store, wakeups: Wakeups, heldFrom: (topic: TopicEntry, partition: number) => number, waitMs: number) {
+    this.waitMs = waitMs; this.store = store; this.wakeups = wakeups; this.heldFrom = heldFrom;
   }
 
-  /** Called before an append. Deletes what may go; waits while the partition is over its bound. RetriableError LOG_FULL after {@link WAIT_MS}. */
+  /** Called before an append. Deletes what may go; waits while the partition is over its bound. RetriableError LOG_FULL after `waitMs`. */
   async makeRoom(topic: TopicEntry, partition: number, signal: AbortSignal): Promise<void> {
     if (topic.compact) return;
-    const deadline = performance.now() + WAIT_MS;
+    const deadline = performance.now() + this.waitMs;
+    let start = -1;
     for (;;) {
       const woken = this.wakeups.on(`committed/${topic.number}/${partition}`);
       try {
         const entry = await this.trim(topic, partition);
         if (topic.retentionBytes < 0 || entry.bytes <= topic.retentionBytes || topic.deleteUncommitted) return;
-        if (this.heldFrom(topic, partition) > entry.start) return;
+        // Something went: perhaps more can. Nothing went: only a commit, which wakes us, can change that.
+        if (entry.start > start && start >= 0) { start = entry.start; continue; }
+        start = entry.start;
         if (signal.aborted) throw signal.reason;
         if (performance.now() > deadline) throw full(topic, partition, entry);
         await woken.wait(deadline - performance.now() + 1, signal);

@@ -30,32 +30,30 @@ export class EmbeddedWriter implements LogWriter {
   private sequence = 0;
   /** Settles when every append so far has handed its transaction to the store: what comes next may follow. */
   private turn: Promise<void> = Promise.resolve();
-  private pending = 0;
-  /** Counts failures; an append that began under an earlier count must not go through. */
-  private failures = 0;
+  private issued = 0;
+  /** Appends with numbers above `after`, up to `through`, were called before the failure of `after` was seen. */
+  private doomed = { after: 0, through: 0 };
 
   constructor(parts: WriterParts) { this.parts = parts; }
 
   async append(entries: readonly TopicAppend[], offsets: OffsetAppend | undefined, signal: AbortSignal): Promise<readonly number[]> {
-    const began = this.failures;
+    const number = ++this.issued;
     const before = this.turn;
     const mine = withResolvers();
     this.turn = mine.promise;
-    this.pending++;
     try {
       await before;
-      this.requireUnbroken(began);
+      this.requireUnbroken(number);
       const sealed = await this.prepare(entries, signal);
-      const committed = this.commit(sealed, offsets, began);
+      const committed = this.commit(sealed, offsets, number);
       mine.resolve();
       const bases = await committed;
       this.parts.wakeups.announce(sealed.map(({ topic, partition }) => `${topic.number}/${partition}`));
       return bases;
     } catch (error) {
-      if (began === this.failures && this.pending > 1) this.failures++;
+      this.fail(number);
       throw error;
     } finally {
-      this.pending--;
       mine.resolve();
     }
   }
@@ -79,16 +77,15 @@ export class EmbeddedWriter implements LogWriter {
   }
 
   /** A child transaction: what throws inside takes its own puts back, and only those, from the commit that it shares. */
-  private async commit(sealed: readonly Sealed[], offsets: OffsetAppend | undefined, began: number): Promise<number[]> {
+  private async commit(sealed: readonly Sealed[], offsets: OffsetAppend | undefined, number: number): Promise<number[]> {
     const { root, path } = this.parts.store;
     try {
       return await root.childTransaction(() => {
-        this.requireUnbroken(began);
+        this.requireUnbroken(number);
         // At once, not when the promise rejects: the next append's callback may run in this same commit.
-        try { return this.put(sealed, offsets); } catch (error) { this.failures++; throw error; }
+        try { return this.put(sealed, offsets); } catch (error) { this.fail(number); throw error; }
       });
     } catch (error) {
-      if (began === this.failures) this.failures++;
       throw await storeError(path, error);
     }
   }
@@ -109,8 +106,13 @@ export class EmbeddedWriter implements LogWriter {
     return bases;
   }
 
-  private requireUnbroken(began: number): void {
-    if (began !== this.failures) throw new RetriableError('An append before this one failed; nothing of this one was written', { code: 'LOG_APPEND_ORDER' });
+  private requireUnbroken(number: number): void {
+    if (number > this.doomed.after && number <= this.doomed.through) throw new RetriableError('An append before this one failed; nothing of this one was written', { code: 'LOG_APPEND_ORDER' });
+  }
+
+  private fail(number: number): void {
+    const { after, through } = this.doomed;
+    if (number < after || number > through) this.doomed = { after: number, through: this.issued };
   }
 
   private fenced(): FatalError {

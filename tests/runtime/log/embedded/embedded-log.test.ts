@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
+import type { TopicOptions } from '../../../../runtime/log/log.ts';
+import { splitBatch } from '../../../../runtime/log/record-batch.ts';
+import { appendOf, describeLog, never, valuesOf } from '../../../kit/log-suite.ts';
+
+const base = mkdtempSync(join(tmpdir(), 'tributary-log-'));
+let count = 0;
+const fresh = (): string => join(base, `log${count++}`);
+const open = (directory = fresh(), defaults: TopicOptions = {}): ReturnType<typeof openEmbeddedLog> => openEmbeddedLog(directory, { mode: 'writer', defaults });
+afterAll(() => { rmSync(base, { recursive: true, force: true }); });
+
+describeLog('embedded', () => open());
+
+test('what was appended is there when the log is opened again', async () => {
+  const directory = fresh();
+  {
+    await using log = await open(directory);
+    await using writer = await log.writer('w');
+    await writer.append([appendOf('t', ['1', '2'])], { connector: 'c', offsets: [{ partition: {}, offset: { n: 1 } }] }, never);
+  }
+  await using log = await open(directory);
+  expect(await valuesOf(log, 't')).toEqual(['1', '2']);
+  expect(await log.sourceOffsets('c')).toEqual([{ partition: {}, offset: { n: 1 } }]);
+  await using writer = await log.writer('w');
+  expect(await writer.append([appendOf('t', ['3'])], undefined, never)).toEqual([2]);
+});
+
+test('retention by bytes frees what the group has committed and holds the rest, and writers wait for it', async () => {
+  await using log = await open(fresh(), { retentionBytes: 300, compression: 'none' });
+  await log.createTopic('t');
+  await log.registerGroup('g', [{ topic: 't', partition: 0 }]);
+  await using writer = await log.writer('w');
+  const payload = 'x'.repeat(200);
+  await writer.append([appendOf('t', [payload])], undefined, never);
+  await writer.append([appendOf('t', [payload])], undefined, never);
+  const stop = new AbortController();
+  const refused = writer.append([appendOf('t', ['aborted'])], undefined, stop.signal);
+  stop.abort(new Error('stopped'));
+  await expect(refused).rejects.toThrow('stopped');
+  let settled = false;
+  const blocked = writer.append([appendOf('t', [payload])], undefined, never).finally(() => { settled = true; });
+  expect(await log.range({ topic: 't', partition: 0 })).toMatchObject({ start: 0, end: 2 });
+  expect(settled).toBe(false);
+  const topic = await log.topic('t');
+  await log.commitPositions('g', [{ topic: 't', partition: 0, topicId: topic?.id ?? '', epoch: 0, offset: 1 }]);
+  expect(await blocked).toEqual([2]);
+  expect(await log.range({ topic: 't', partition: 0 })).toMatchObject({ start: 1, end: 3 });
+  await using late = await log.reader({ topic: 't', partition: 0 }, 0);
+  expect((await late.next(1, 1_000, never)).map(({ baseOffset }) => baseOffset)).toEqual([1]);
+});
+
+test('a full partition is RetriableError LOG_FULL after the wait, and deleteUncommitted lets it go', async () => {
+  await using log = await openEmbeddedLog(fresh(), { mode: 'writer', defaults: { retentionBytes: 100, compression: 'none' }, fullWaitMs: 20 });
+  for (const [name, deleteUncommitted] of [['hold', false], ['drop', true]] as const) {
+    await log.createTopic(name, { deleteUncommitted });
+    await log.registerGroup('g', [{ topic: name, partition: 0 }]);
+  }
+  await using writer = await log.writer('w');
+  const payload = 'x'.repeat(200);
+  await writer.append([appendOf('hold', [payload]), appendOf('drop', [payload])], undefined, never);
+  await expect(writer.append([appendOf('hold', [payload])], undefined, never)).rejects.toMatchObject({ name: 'RetriableError', code: 'LOG_FULL' });
+  await writer.append([appendOf('drop', [payload])], undefined, never);
+  expect(await log.range({ topic: 'drop', partition: 0 })).toMatchObject({ start: 1, end: 2 });
+  await log.removeGroup('g');
+  await writer.append([appendOf('hold', [payload])], undefined, never);
+});
+
+test('a damaged batch is a typed error', async () => {
+  await using log = await open();
+  await using writer = await log.writer('w');
+  await writer.append([appendOf('t', ['a'.repeat(500)])], undefined, never);
+  await using reader = await log.reader({ topic: 't', partition: 0 }, 0);
+  const [batch] = await reader.next(1, 1_000, never);
+  const bytes = Buffer.from(batch?.bytes ?? []);
+  for (let i = 16; i < bytes.length; i++) {
+    const damaged = Buffer.from(bytes);
+    damaged[i] = (damaged[i] ?? 0) ^ 0x55;
+    expect(() => splitBatch(damaged)).toThrow(expect.objectContaining({ code: 'BATCH_CORRUPT' }) as Error);
+  }
+});
+
+test('a missing directory cannot be read', async () => {
+  await expect(openEmbeddedLog(fresh(), { mode: 'reader' })).rejects.toMatchObject({ code: 'LOG_MISSING' });
+});
