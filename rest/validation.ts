@@ -3,15 +3,55 @@ import { configInfo, configInfos, type ConfigInfo, type ConfigInfos } from '../r
 import type { Problem } from '../runtime/api/config.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from '../runtime/worker/connector-config.ts';
 import type { ConnectorConfig, Herder } from '../runtime/worker/herder.ts';
+import { CONNECT_VERSION } from '../runtime/worker/standalone.ts';
 
 /** Waits for the plugin's preflight; throws ConfigError or NotFoundError when the class is missing or unknown. */
 export async function validationAnswer(herder: Herder, config: ConnectorConfig, signal: AbortSignal): Promise<ConfigInfos> {
   const problems = await herder.problems(config, signal);
   const type = config['connector.class'] ?? '';
   const plugin = await herder.plugin(type);
-  const common = configInfo(plugin.kind === 'source' ? sourceConnectorConfig : sinkConnectorConfig, config, problems);
+  const common = asConnectListsThem(configInfo(plugin.kind === 'source' ? sourceConnectorConfig : sinkConnectorConfig, config, problems), plugin.version);
   const infos = [...common, ...aliased(config, 'transforms', 'Transforms', 'Transformation'), ...aliased(config, 'predicates', 'Predicates', 'Predicate'), ...configInfo(plugin.config, config, problems)];
   return configInfos(type, place(infos, problems));
+}
+
+/** Options that have a version beside them in Connect's list; ours come with the program, so there is just one. */
+const VERSIONED: Readonly<Record<string, { readonly name: string; readonly display: string; readonly importance: string; readonly width: string }>> = {
+  'connector.class': { name: 'connector.plugin.version', display: 'Connector version', importance: 'MEDIUM', width: 'MEDIUM' },
+  'key.converter': { name: 'key.converter.plugin.version', display: 'Key converter version', importance: 'LOW', width: 'SHORT' },
+  'value.converter': { name: 'value.converter.plugin.version', display: 'Value converter version', importance: 'LOW', width: 'SHORT' },
+  'header.converter': { name: 'header.converter.plugin.version', display: 'Header converter version', importance: 'LOW', width: 'SHORT' },
+};
+const DEFAULTS: Readonly<Record<string, string>> = {
+  'key.converter': 'org.apache.kafka.connect.json.JsonConverter', 'value.converter': 'org.apache.kafka.connect.json.JsonConverter', 'header.converter': 'org.apache.kafka.connect.storage.SimpleHeaderConverter',
+};
+/** Connect counts these three groups as one. */
+const COUNTED_TOGETHER = new Set(['Common', 'Transforms', 'Predicates']);
+
+/** Connect's own options with its numbering, defaults and versions; it recommends no values for them. */
+function asConnectListsThem(infos: readonly ConfigInfo[], version: string): ConfigInfo[] {
+  let counted = 0;
+  const number = (info: ConfigInfo): ConfigInfo => {
+    const { definition } = info;
+    const order = COUNTED_TOGETHER.has(definition.group ?? '') ? ++counted : definition.group === 'Exactly Once Support' ? definition.order_in_group + 1 : definition.order_in_group;
+    const fallback = DEFAULTS[definition.name];
+    return {
+      definition: { ...definition, order_in_group: order, default_value: definition.default_value ?? fallback ?? null },
+      value: { ...info.value, value: info.value.value ?? (info.value.errors.length === 0 ? fallback ?? null : null), recommended_values: [] },
+    };
+  };
+  return infos.flatMap(info => {
+    const beside = VERSIONED[info.definition.name];
+    if (beside === undefined) return [number(info)];
+    const own = beside.name === 'connector.plugin.version' ? version : CONNECT_VERSION;
+    const extra: ConfigInfo = {
+      definition: { ...info.definition, name: beside.name, type: 'STRING', required: false, default_value: own, importance: beside.importance, documentation: 'Version of the class; it comes with this program.', width: beside.width, display_name: beside.display },
+      value: { name: beside.name, value: own, recommended_values: [own], errors: [], visible: true },
+    };
+    const first = number(info);
+    const second = number(extra);
+    return [first, { definition: second.definition, value: extra.value }];
+  });
 }
 
 function aliased(config: ConnectorConfig, key: 'transforms' | 'predicates', group: string, noun: string): ConfigInfo[] {

@@ -40,8 +40,11 @@ export const HIDDEN = '[hidden]';
 /** Options of a declaration as Connect describes them, hidden ones left out. */
 export function configKeys(def: ConfigDef): ConfigKeyInfo[] {
   const orders = new Map<string, number>();
+  let previous = '';
   return Object.entries(def.options).filter(([, option]) => !option.hidden).map(([name, option]) => {
-    const order = (orders.get(option.group) ?? 0) + 1;
+    // An older name of the option before it shares its place.
+    const order = (orders.get(option.group) ?? 0) + (name === `internal.${previous}` ? 0 : 1);
+    previous = name;
     orders.set(option.group, order);
     return {
       name, type: option.type,

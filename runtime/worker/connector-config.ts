@@ -3,15 +3,15 @@ import { bool, className, defineConfig, int, list, long, oneOf, short, type Prob
 
 const common = {
   name: string({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector name', width: 'MEDIUM', doc: 'Name of the connector, one of a kind in its worker.' }),
-  'connector.class': className({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector class', width: 'LONG', doc: 'Class name of the connector, as Kafka Connect knows it, or its alias.' }),
+  'connector.class': string({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector class', width: 'LONG', doc: 'Class name of the connector, as Kafka Connect knows it, or its alias.' }),
   'tasks.max': int({ default: 1, group: 'Common', importance: 'HIGH', displayName: 'Tasks max', width: 'SHORT', doc: 'The most tasks that this connector may have.', check: n => (n < 1 ? 'Value must be at least 1' : undefined) }),
-  'tasks.max.enforce': bool({ default: true, group: 'Common', importance: 'LOW', doc: 'Whether tasks.max is a strict bound.' }),
+  'tasks.max.enforce': bool({ default: true, group: 'Common', importance: 'LOW', displayName: 'Enforce tasks max', width: 'SHORT', doc: 'Whether tasks.max is a strict bound.' }),
   'key.converter': className({ group: 'Common', importance: 'LOW', displayName: 'Key converter class', width: 'SHORT', doc: 'Converter of record keys; that of the worker when it is not set.' }),
   'value.converter': className({ group: 'Common', importance: 'LOW', displayName: 'Value converter class', width: 'SHORT', doc: 'Converter of record values; that of the worker when it is not set.' }),
   'header.converter': className({ group: 'Common', importance: 'LOW', displayName: 'Header converter class', width: 'SHORT', doc: 'Converter of record headers; that of the worker when it is not set.' }),
   transforms: list({ default: [], group: 'Transforms', importance: 'LOW', displayName: 'Transforms', width: 'LONG', doc: 'Aliases of the transforms, in order.' }),
   predicates: list({ default: [], group: 'Predicates', importance: 'LOW', displayName: 'Predicates', width: 'LONG', doc: 'Aliases of the predicates that transforms may name.' }),
-  'config.action.reload': oneOf(['none', 'restart'], { default: 'restart', group: 'Common', importance: 'LOW', displayName: 'Reload Action', doc: 'What happens when a value from a configuration provider changes.' }),
+  'config.action.reload': oneOf(['none', 'restart'], { default: 'restart', group: 'Common', importance: 'LOW', displayName: 'Reload Action', width: 'MEDIUM', doc: 'What happens when a value from a configuration provider changes.' }),
   'errors.retry.timeout': long({ default: 0, group: 'Error Handling', displayName: 'Retry Timeout for Errors', width: 'MEDIUM', doc: 'How long a failed step of a record is tried again, in milliseconds; 0 = not at all, -1 = without end.' }),
   'errors.retry.delay.max.ms': long({ default: 60_000, group: 'Error Handling', displayName: 'Maximum Delay Between Retries for Errors', width: 'MEDIUM', doc: 'The longest pause between two tries, in milliseconds.' }),
   'errors.tolerance': oneOf(['none', 'all'], { default: 'none', group: 'Error Handling', displayName: 'Error Tolerance', width: 'SHORT', doc: 'none: a bad record fails the task; all: it is skipped and reported.' }),
