@@ -17,7 +17,7 @@ export const COMPARED: readonly ComparedTable[] = [
 
 export interface Outcome { readonly table: string; readonly format: 'iceberg' | 'delta'; readonly rows: number; readonly differences: readonly string[] }
 
-/** Rows of the source in key order. */
+/** Rows of the source in key order: `t.id` is the column, `id` alone would be its text. */
 export async function sourceRows(client: pg.Client, { name, columns }: ComparedTable): Promise<(string | null)[][]> {
   const { rows } = await client.query<(string | Buffer | null)[]>({ text: `SELECT ${columns.map(({ source }) => source).join(', ')} FROM public.${name} AS source ORDER BY source.id`, rowMode: 'array' });
   return rows.map(row => row.map(value => (Buffer.isBuffer(value) ? String(value.readDoubleBE()) : value)));

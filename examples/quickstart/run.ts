@@ -12,7 +12,7 @@ import { cacheDirectory, freePort } from '../../tests/kit/postgres.ts';
 import { projectRoot, type RunningWorker, runWorker } from '../../tests/kit/worker.ts';
 import { COMPARED, compareTable, type Outcome, sourceRows } from './comparison.ts';
 import { type Database, fill, openDatabase, SLOT } from './database.ts';
-import { parseMetrics, type Sample, Screen, screenLines } from './screen.ts';
+import { parseMetrics, Screen, screenLines } from './screen.ts';
 import { startWorkload } from './workload.ts';
 
 const FORMATS = ['iceberg', 'delta'] as const;
@@ -84,9 +84,8 @@ async function watch(worker: RunningWorker, screen: Screen, deadline: number, ch
   while (Date.now() < deadline) {
     await pause(Math.min(1000, Math.max(1, deadline - Date.now())), undefined, { signal: stop.signal });
     const now = await sampled();
-    screen.draw(screenLines(now, before, (Date.now() - at) / 1000, changes()));
-    before = now;
-    at = Date.now();
+    const { samples, at } = screen.sampled(now);
+    screen.draw(screenLines(now, samples, (Date.now() - at) / 1000, changes()));
     await failNever(worker);
   }
 }

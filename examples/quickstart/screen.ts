@@ -12,6 +12,7 @@ export function parseMetrics(text: string): Sample[] {
 export class Screen {
   private drawn = 0;
   private lastPlain = 0;
+  private previous: { readonly samples: readonly Sample[]; readonly at: number } | undefined;
   private readonly live = process.stdout.isTTY;
 
   /** On a terminal each call overwrites the last drawing; elsewhere one joined line every two seconds. */
@@ -23,6 +24,12 @@ export class Screen {
       this.lastPlain = Date.now();
       process.stdout.write(`${lines.map(line => line.trim()).join(' | ')}\n`);
     }
+  }
+  /** Keeps this sampling and returns the one before it, with when it was taken; at first this one itself. */
+  sampled(samples: readonly Sample[]): { readonly samples: readonly Sample[]; readonly at: number } {
+    const before = this.previous ?? { samples, at: Date.now() - 1000 };
+    this.previous = { samples, at: Date.now() };
+    return before;
   }
   /** What is written next stands below the last drawing. */
   settle(): void { this.drawn = 0; }
