@@ -79,11 +79,9 @@ async function start(home: string, database: Database): Promise<RunningWorker> {
 
 /** Draws once a second until the deadline. Throws when a task has FAILED. */
 async function watch(worker: RunningWorker, screen: Screen, deadline: number, changes: () => number): Promise<void> {
-  const sampled = async (): Promise<readonly Sample[]> => parseMetrics(await (await fetch(`${worker.rest}/metrics`)).text());
-  let before = await sampled(), at = Date.now();
   while (Date.now() < deadline) {
     await pause(Math.min(1000, Math.max(1, deadline - Date.now())), undefined, { signal: stop.signal });
-    const now = await sampled();
+    const now = parseMetrics(await (await fetch(`${worker.rest}/metrics`)).text());
     const { samples, at } = screen.sampled(now);
     screen.draw(screenLines(now, samples, (Date.now() - at) / 1000, changes()));
     await failNever(worker);
