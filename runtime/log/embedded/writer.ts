@@ -112,7 +112,7 @@ export class EmbeddedWriter implements LogWriter {
 
   private fail(number: number): void {
     const { after, through } = this.doomed;
-    if (number < after || number > through) this.doomed = { after: number, through: this.issued };
+    if (number <= after || number > through) this.doomed = { after: number, through: this.issued };
   }
 
   private fenced(): FatalError {
