@@ -1,20 +1,9 @@
 /** What every log promises: one suite, run over each implementation. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PartitionOffset } from '../../runtime/api/plugin.ts';
-import type { BatchBody, Log, LogReader, TopicAppend } from '../../runtime/log/log.ts';
-import { BatchBuilder, splitBatch } from '../../runtime/log/record-batch.ts';
-
-export const never = new AbortController().signal;
-
-/** A body with one record per text; the key is null. */
-export function bodyOf(values: readonly string[], key: string | null = null, timestamp = 1_700_000_000_000): BatchBody {
-  const builder = new BatchBuilder(1024);
-  for (const value of values) {
-    builder.append(timestamp, out => { if (key !== null) out.writeText(key); return key !== null; }, out => { out.writeText(value); return true; });
-  }
-  return builder.body();
-}
-export function appendOf(topic: string, values: readonly string[], partition = 0): TopicAppend { return { topic, partition, body: bodyOf(values) }; }
+import type { Log, LogReader } from '../../runtime/log/log.ts';
+import { splitBatch } from '../../runtime/log/record-batch.ts';
+import { appendOf, never } from './log-values.ts';
 
 /** Values from the reader's place up to `end`. */
 export async function valuesUntil(reader: LogReader, end: number): Promise<string[]> {

@@ -5,7 +5,8 @@ import { afterAll, expect, test } from 'vitest';
 import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
 import type { TopicOptions } from '../../../../runtime/log/log.ts';
 import { splitBatch } from '../../../../runtime/log/record-batch.ts';
-import { appendOf, describeLog, never, valuesOf } from '../../../kit/log-suite.ts';
+import { describeLog, valuesOf } from '../../../kit/log-suite.ts';
+import { appendOf, never } from '../../../kit/log-values.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'tributary-log-'));
 let count = 0;

@@ -1,0 +1,84 @@
+/** Kills the writing process at random instants; TRIBUTARY_CRASHES says how often (default 12). */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
+import type { Log } from '../../../../runtime/log/log.ts';
+import { valuesOf } from '../../../kit/log-suite.ts';
+
+const CRASHES = Number(process.env['TRIBUTARY_CRASHES'] ?? 12);
+const root = join(import.meta.dirname, '../../../..');
+const program = join(root, '.cache/log-crash/tests/kit/log-crash.js');
+let directory: string;
+beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'tributary-crash-')); });
+afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
+
+/** Node 20 runs no TypeScript: the child is compiled once, by itself. */
+function compile(): void {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  spawnSync(process.execPath, [tsc, '--ignoreConfig', '--noCheck', '--target', 'es2023', '--module', 'nodenext', '--rewriteRelativeImportExtensions', '--types', 'node', '--rootDir', root, '--outDir', join(root, '.cache/log-crash'), join(root, 'tests/kit/log-crash.ts')], { cwd: root });
+  if (!existsSync(program)) throw new Error('the child program was not compiled');
+}
+
+interface Child { readonly process: ChildProcess; readonly acked: Map<string, number>; readonly opened: Promise<unknown> }
+function start(...args: readonly string[]): Child {
+  const child = spawn(process.execPath, [program, directory, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const acked = new Map<string, number>();
+  const lines = createInterface({ input: child.stdout });
+  const opened = once(lines, 'line');
+  lines.on('line', line => { const [writer = '', n] = line.split(' '); if (n !== undefined) acked.set(writer, Number(n)); });
+  return { process: child, acked, opened };
+}
+
+async function check(log: Log, acked: ReadonlyMap<string, number>): Promise<void> {
+  const all = await valuesOf(log, 'shared');
+  expect(await log.range({ topic: 'shared', partition: 0 })).toMatchObject({ start: 0, end: all.length });
+  for (const w of ['0', '1', '2']) {
+    const [last] = await log.sourceOffsets(`c${w}`);
+    const stored = Number(last?.offset['n'] ?? 0);
+    expect(stored).toBeGreaterThanOrEqual(acked.get(w) ?? 0);
+    const wanted = Array.from({ length: stored * 20 }, (_, i) => `${w}/${Math.floor(i / 20) + 1}/${i % 20}`);
+    const short = (values: readonly string[]): string[] => values.map(value => value.slice(0, value.lastIndexOf('/')));
+    expect(short(all.filter(value => value.startsWith(`${w}/`)))).toEqual(wanted);
+    expect(short(await log.topic(`own${w}`) === undefined ? [] : await valuesOf(log, `own${w}`))).toEqual(wanted);
+  }
+}
+
+test(`after ${CRASHES} kills every acknowledged batch is there, whole and once`, async () => {
+  compile();
+  const acked = new Map<string, number>();
+  for (let crash = 0; crash < CRASHES; crash++) {
+    const child = start();
+    await child.opened;
+    await delay(Math.random() * 150); // the instant of the kill, not a wait for something
+    const gone = once(child.process, 'close');
+    child.process.kill('SIGKILL');
+    await gone;
+    for (const [writer, n] of child.acked) acked.set(writer, n);
+    await using log = await openEmbeddedLog(directory, { mode: 'reader' });
+    if (await log.topic('shared') !== undefined) await check(log, acked);
+  }
+  expect([...acked.values()].reduce((sum, n) => sum + n, 0)).toBeGreaterThan(0);
+}, 60_000 + CRASHES * 5_000);
+
+test('a second writing process is refused with the first one named, a reader is not', async () => {
+  compile();
+  const child = start('hold');
+  await child.opened;
+  try {
+    await expect(openEmbeddedLog(directory, { mode: 'writer' })).rejects.toMatchObject({ name: 'ConfigError', code: 'LOG_IN_USE', message: expect.stringContaining(String(child.process.pid)) as string });
+    await using reader = await openEmbeddedLog(directory, { mode: 'reader' });
+    expect(await reader.topics()).toEqual([]);
+  } finally {
+    const gone = once(child.process, 'close');
+    child.process.kill('SIGKILL');
+    await gone;
+  }
+  await using log = await openEmbeddedLog(directory, { mode: 'writer' });
+  expect(await log.topics()).toEqual([]);
+}, 60_000);
