@@ -17,7 +17,7 @@ export function parseProperties(text: string, file: string): Record<string, stri
     if (line === '' || line.startsWith('#') || line.startsWith('!')) continue;
     const at = i + 1;
     while (/(^|[^\\])(\\\\)*\\$/.test(line) && i + 1 < lines.length) line = line.slice(0, -1) + (lines[++i] ?? '').replace(/^[ \t\f]+/, '');
-    const [, key = '', value = ''] = /^((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*([^]*)$/.exec(line) ?? [];
+    const [, key = '', value = ''] = /^((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*([\s\S]*)$/.exec(line) ?? [];
     if (key === '') throw new ConfigError(`${file}:${at}: a line without a key`, { code: 'PROPERTIES_SYNTAX', hint: 'Write key=value, or begin a comment with #.' });
     properties[unescaped(key, file, at)] = unescaped(value, file, at);
   }
@@ -25,7 +25,7 @@ export function parseProperties(text: string, file: string): Record<string, stri
 }
 
 function unescaped(text: string, file: string, line: number): string {
-  return text.replace(/\\(u([0-9a-fA-F]{4})|u|[^])/g, (_all, what: string, hex: string | undefined) => {
+  return text.replace(/\\(u([0-9a-fA-F]{4})|u|[\s\S])/g, (_all, what: string, hex: string | undefined) => {
     if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
     if (what === 'u') throw new ConfigError(`${file}:${line}: \\u needs four hexadecimal digits`, { code: 'PROPERTIES_SYNTAX', hint: 'Write a backslash before u as two backslashes.' });
     return ({ t: '\t', n: '\n', r: '\r', f: '\f' } as Record<string, string>)[what] ?? what;

@@ -1,6 +1,6 @@
 /** The small transforms of Kafka Connect: routing, filtering, headers and single fields. */
 import type { ConnectRecord, SchemaAndValue } from '../../envelopes/record.ts';
-import { type Schema, type Struct } from '../../envelopes/schema.ts';
+import type { Schema, Struct } from '../../envelopes/schema.ts';
 import { defineConfig, list, string, type ConfigOf } from '../api/config.ts';
 import type { Transform } from '../api/converter.ts';
 import { ConfigError, DataError } from '../api/errors.ts';

@@ -78,6 +78,6 @@ test('a wrong password fails the task with a hint and without the password; an u
   expect(failed.trace).toContain('password authentication failed');
   expect(failed.trace).toContain('Check database.user and database.password');
   const waiting = await until('the task to wait', async () => { const status = await task('host'); return status.state === 'RESTARTING' && status; });
-  expect(waiting.trace).toMatch(/no-such-host\.invalid.* is not known[^]*the next one is at /);
+  expect(waiting.trace).toMatch(/no-such-host\.invalid.* is not known[\s\S]*the next one is at /);
   expect(worker.output()).not.toContain('not-the-password-7431');
 });

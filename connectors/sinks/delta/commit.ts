@@ -1,9 +1,8 @@
 /** A table change as the actions of one commit; its deletion vectors are on disk when they are returned. */
 import { randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { RetriableError } from '../../../runtime/api/errors.ts';
-import { syncFile } from '../tables/parquet.ts';
+import { writeDurable } from '../tables/local-files.ts';
 import type { Column, TableChange, WrittenFile } from '../tables/table.ts';
 import type { Action, AddFile, CommitInfo, RemoveFile } from './format/actions.ts';
 import { VectorFile } from './format/deletion-vector.ts';
@@ -30,11 +29,7 @@ export async function changeActions(location: string, change: TableChange, live:
   }
   for (const file of change.added) actions.push({ add: addition(file, columns, now) });
   const content = vectors.content();
-  if (content !== undefined) {
-    const path = join(location, vectors.name);
-    await writeFile(path, content);
-    await syncFile(path);
-  }
+  if (content !== undefined) await writeDurable(join(location, vectors.name), content);
   return actions;
 }
 

@@ -1,15 +1,15 @@
 /** `_delta_log` on local disk: read the newest state, put the next version if it is not there yet, checkpoint. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FatalError, RetriableError } from '../../../runtime/api/errors.ts';
+import { FatalError } from '../../../runtime/api/errors.ts';
 import { literal } from '../tables/column-types.ts';
-import { Parquet, syncFile } from '../tables/parquet.ts';
+import { diskError, putIfAbsent, syncFile } from '../tables/local-files.ts';
+import { Parquet } from '../tables/parquet.ts';
+import type { CommitOutcome } from '../tables/table.ts';
 import { type Action, decodeActions, encodeActions, versionName } from './format/actions.ts';
 import { LogState } from './format/state.ts';
 
-/** Errors of link(2) after which the name is certainly not there. */
-const REFUSED = new Set(['EPERM', 'EACCES', 'ENOSPC', 'EDQUOT', 'EROFS', 'EMLINK', 'ENOENT', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const CHECKPOINT_EVERY = 10;
 /** Removed files stay in checkpoints this long, for readers of older versions (Delta's default). */
 const REMOVED_KEPT_MS = 7 * 24 * 3_600_000;
@@ -59,29 +59,12 @@ export class DeltaLog {
     this.state.apply(version, rows.map(row => Object.fromEntries(Object.entries(row).flatMap(([name, text]) => (typeof text === 'string' && text !== 'null' ? [[name, withoutNulls(JSON.parse(text))]] : []))) as Action));
   }
 
-  /**
-   * Puts the version after the present one, if nobody has. `conflict`: somebody had. `unknown`: the disk failed in a way
-   * that leaves it open. Other errors are thrown: nothing was put.
-   */
-  async put(actions: readonly Action[]): Promise<'committed' | 'conflict' | 'unknown'> {
+  /** Puts the version after the present one, if nobody has; outcomes and errors are those of `putIfAbsent`. */
+  async put(actions: readonly Action[]): Promise<CommitOutcome> {
     const version = this.state.version + 1;
-    const draft = join(this.folder, `.${randomUUID()}.tmp`);
-    try {
-      await mkdir(this.folder, { recursive: true });
-      await writeFile(draft, encodeActions(actions), { flush: true });
-    } catch (error) { await unlink(draft).catch(() => undefined); throw diskError(error, this.folder); }
-    try {
-      // link(2) makes the whole file appear under its name at once, or fails because the name is taken.
-      await link(draft, this.path(version));
-    } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException;
-      if (code === 'EEXIST') return 'conflict';
-      if (REFUSED.has(code)) throw diskError(error, this.folder);
-      return 'unknown';
-    } finally { await unlink(draft).catch(() => undefined); }
-    try { await syncFile(this.path(version)); } catch { return 'unknown'; }
-    this.state.apply(version, actions);
-    return 'committed';
+    const outcome = await putIfAbsent(this.path(version), encodeActions(actions));
+    if (outcome === 'committed') this.state.apply(version, actions);
+    return outcome;
   }
 
   /** Writes a checkpoint when one is due. */
@@ -100,12 +83,6 @@ export class DeltaLog {
       await replace(join(this.folder, '_last_checkpoint'), JSON.stringify({ version, size: actions.length }));
     } finally { for (const name of [draft, `${draft}.json`]) await unlink(name).catch(() => undefined); }
   }
-}
-
-function diskError(error: unknown, folder: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === undefined) return error;
-  return new RetriableError(`${folder}: ${code}`, { code: 'DELTA_LOG_DISK', hint: 'See whether the disk is full, the folder writable, and whether its file system has hard links.', cause: error });
 }
 
 async function replace(path: string, text: string): Promise<void> {

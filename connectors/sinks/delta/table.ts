@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { sameType } from '../tables/column-types.ts';
+import { tableFolder } from '../tables/local-files.ts';
 import { Parquet } from '../tables/parquet.ts';
 import type { RoaringBitmap } from '../tables/roaring.ts';
 import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
@@ -23,7 +24,7 @@ const WRITABLE = new Set([...READABLE, 'appendOnly', 'invariants']);
 
 /** Delta tables below `warehouse` (a path on local disk). */
 export function deltaFormat(warehouse: string): TableFormat {
-  const locate = (name: readonly string[]): string => join(warehouse, ...name.map(folderName));
+  const locate = (name: readonly string[]): string => tableFolder(warehouse, name);
   const open = async (name: readonly string[]): Promise<DeltaTable | undefined> => {
     const log = new DeltaLog(locate(name));
     return await log.refresh() ? new DeltaTable(name, locate(name), log) : undefined;
@@ -40,9 +41,6 @@ export function deltaFormat(warehouse: string): TableFormat {
     },
   };
 }
-
-/** A name as one folder below the warehouse, never above it. */
-function folderName(part: string): string { return /^\.*$/.test(part) ? '_' : part.replace(/[/\\:*?"<>|]/g, '_'); }
 
 async function create(location: string, { name, columns, key }: TableDefinition): Promise<void> {
   await mkdir(location, { recursive: true });

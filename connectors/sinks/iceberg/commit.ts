@@ -1,9 +1,8 @@
 /** One attempt to commit a table change: vectors, manifests and the manifest list are written, then the metadata is put. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RetriableError } from '../../../runtime/api/errors.ts';
-import { syncFile } from '../tables/parquet.ts';
+import { writeDurable } from '../tables/local-files.ts';
 import type { Column, TableChange, Token, WrittenFile } from '../tables/table.ts';
 import { type Contents, type LiveEntry, plain } from './contents.ts';
 import { encodeBound } from './format/bounds.ts';
@@ -83,7 +82,7 @@ export class SnapshotWriter {
     return new Set([...deletes].filter(([path, bitmap]) => bitmap.cardinality() >= (this.contents.data.get(path)?.data_file.record_count ?? Infinity)).map(([path]) => path));
   }
 
-  private async put(path: string, bytes: Buffer): Promise<void> { this.written.push(path); await writeFile(path, bytes); await syncFile(path); }
+  private async put(path: string, bytes: Buffer): Promise<void> { this.written.push(path); await writeDurable(path, bytes); }
 
   private async vectors({ deletes }: TableChange): Promise<{ readonly entries: readonly ManifestEntry[]; readonly places: readonly { readonly path: string; readonly place: VectorPlace }[] }> {
     for (const path of deletes.keys()) if (!this.contents.data.has(path)) throw new RetriableError('A file with rows to delete is no longer in the table', { code: 'ICEBERG_FILE_GONE' });

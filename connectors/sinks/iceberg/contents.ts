@@ -1,7 +1,7 @@
 /** What a snapshot holds: its manifests, data files and deletion vectors. Manifests never change, so each is read once. */
 import { readFile } from 'node:fs/promises';
 import { FatalError } from '../../../runtime/api/errors.ts';
-import { RoaringBitmap } from '../tables/roaring.ts';
+import type { RoaringBitmap } from '../tables/roaring.ts';
 import type { Long } from './format/avro.ts';
 import { currentSnapshot, type Metadata } from './format/metadata.ts';
 import { decodeManifest, decodeManifestList, type ManifestEntry, type ManifestFile } from './format/manifest.ts';

@@ -1,8 +1,8 @@
 /** The `metadata` folder of a table in Hadoop's layout on local disk: `vN.metadata.json` and `version-hint.text`. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFile } from '../tables/parquet.ts';
+import { putIfAbsent } from '../tables/local-files.ts';
 import { parseExact, stringifyExact } from '../../../runtime/api/exact-json.ts';
 import type { CommitOutcome } from '../tables/table.ts';
 import type { Metadata } from './format/metadata.ts';
@@ -30,20 +30,12 @@ export class MetadataFiles {
     return this.metadata !== undefined;
   }
 
-  /** Puts the version after the present one, if nobody has. `unknown`: the disk failed in a way that leaves it open. */
+  /** Puts the version after the present one, if nobody has; outcomes and errors are those of `putIfAbsent`. */
   async put(metadata: Metadata): Promise<CommitOutcome> {
-    await mkdir(this.folder, { recursive: true });
-    const version = this.version + 1, draft = join(this.folder, `.${randomUUID()}.tmp`);
-    await writeFile(draft, stringifyExact(metadata), { flush: true });
-    try {
-      // Old versions are taken away, so a writer that slept through a hundred commits would find its number free again.
-      if (await this.hinted() >= version) return 'conflict';
-      // link(2) makes the whole file appear under its name at once, or fails because the name is taken.
-      await link(draft, this.path(version));
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'conflict' : 'unknown';
-    } finally { await unlink(draft).catch(() => undefined); }
-    try { await syncFile(this.path(version)); } catch { return 'unknown'; }
+    const version = this.version + 1;
+    // Old versions are taken away, so a writer that slept through a hundred commits would find its number free again.
+    const outcome = await putIfAbsent(this.path(version), stringifyExact(metadata), async () => await this.hinted() >= version);
+    if (outcome !== 'committed') return outcome;
     this.version = version;
     this.metadata = metadata;
     await this.hint(version);

@@ -4,6 +4,7 @@ import { mkdir, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { sameType, widened } from '../tables/column-types.ts';
+import { tableFolder } from '../tables/local-files.ts';
 import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
 import { COMMIT_ID, SnapshotWriter, TOKENS } from './commit.ts';
 import { ContentsReader } from './contents.ts';
@@ -12,7 +13,7 @@ import { MetadataFiles } from './metadata-files.ts';
 
 /** Iceberg tables below `warehouse` (a path on local disk), a folder for each part of a name. `history`: snapshots that a table keeps. */
 export function icebergFormat(warehouse: string, history = 100): TableFormat {
-  const locate = (name: readonly string[]): string => join(resolve(warehouse), ...name.map(part => part.replace(/[/\\:*?"<>|]/g, '_')));
+  const locate = (name: readonly string[]): string => tableFolder(resolve(warehouse), name);
   const open = async (name: readonly string[]): Promise<IcebergTable | undefined> => {
     const files = new MetadataFiles(locate(name));
     return await files.refresh() ? new IcebergTable(name, locate(name), files, history) : undefined;
@@ -131,17 +132,16 @@ class IcebergTable implements LakeTable {
     const writer = new SnapshotWriter(this.metadataFiles.folder, this.metadata, contents);
     const same = (a: Token, b: Token): boolean => a.connector === b.connector && a.topicId === b.topicId && a.partition === b.partition;
     const tokens = [...this.tokens().filter(old => !change.tokens.some(token => same(token, old))), ...change.tokens];
-    let outcome: CommitOutcome = 'conflict', places;
+    let outcome: CommitOutcome = 'conflict', made: Awaited<ReturnType<SnapshotWriter['write']>>;
     try {
-      const made = await writer.write(change, this.columns, tokens, Date.now());
-      places = made.places;
+      made = await writer.write(change, this.columns, tokens, Date.now());
       outcome = await this.metadataFiles.put(withSnapshot(this.metadata, made.snapshot, { file: this.metadataFiles.path(this.metadataFiles.version), keep: this.history, properties: { [TOKENS]: JSON.stringify(tokens) } }));
     } finally {
       // Nothing names these files then; after `unknown` something may.
       if (outcome === 'conflict') for (const path of writer.written) await unlink(path).catch(() => undefined);
     }
     if (outcome === 'committed') {
-      for (const { path, place } of places) {
+      for (const { path, place } of made.places) {
         const bitmap = change.deletes.get(place.dataFile);
         if (bitmap !== undefined) this.reader.remember(`${path}@${place.offset}`, bitmap);
       }

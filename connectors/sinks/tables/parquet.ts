@@ -1,10 +1,9 @@
 /** Parquet files through DuckDB: writing buffered rows, scanning key columns, fetching single rows. */
-import { open } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { DuckDBDataChunk, DuckDBInstance, type DuckDBConnection, type DuckDBType } from '@duckdb/node-api';
 import { RetriableError } from '../../../runtime/api/errors.ts';
 import { ColumnBuffer, type RowBuffer } from './column-buffer.ts';
 import { duckType, identifier, literal } from './column-types.ts';
+import { syncFile } from './local-files.ts';
 import type { Column, ColumnStats, ColumnType, WrittenFile } from './table.ts';
 import { readVector, VECTOR_ROWS, writeVector } from './vectors.ts';
 
@@ -162,11 +161,3 @@ function statsOf(json: unknown): readonly ColumnStats[] {
 }
 /** `"a"."element"` → `a.element`. */
 function unquoted(path: string): string { return [...path.matchAll(/"((?:[^"]|"")*)"/g)].map(match => (match[1] ?? '').replaceAll('""', '"')).join('.') || path; }
-
-/** fsync of a file and of the folder that names it. */
-export async function syncFile(path: string): Promise<void> {
-  for (const target of [path, dirname(path)]) {
-    const handle = await open(target, 'r');
-    try { await handle.sync(); } finally { await handle.close(); }
-  }
-}

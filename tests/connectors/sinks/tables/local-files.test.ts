@@ -1,0 +1,31 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { putIfAbsent, tableFolder, warehouseProblems, writeDurable } from '../../../../connectors/sinks/tables/local-files.ts';
+import { temporaryDirectory } from '../../../kit/directories.ts';
+
+describe('files of table formats', () => {
+  it('puts a file once, whole, and leaves no draft', async () => {
+    using home = temporaryDirectory();
+    const path = join(home.path, 'log', '1.json');
+    expect(await putIfAbsent(path, 'first')).toBe('committed');
+    expect(await putIfAbsent(path, 'second')).toBe('conflict');
+    expect(await putIfAbsent(join(home.path, 'log', '2.json'), 'late', () => Promise.resolve(true))).toBe('conflict');
+    expect(await readFile(path, 'utf8')).toBe('first');
+    expect(await readdir(join(home.path, 'log'))).toEqual(['1.json']);
+  });
+  it('names trouble of the disk as passing', async () => {
+    using home = temporaryDirectory();
+    const file = join(home.path, 'file');
+    await writeFile(file, '');
+    await expect(putIfAbsent(join(file, '1.json'), 'x')).rejects.toMatchObject({ name: 'RetriableError', code: 'WAREHOUSE_DISK' });
+    await expect(writeDurable(join(file, 'x'), Buffer.of(1))).rejects.toMatchObject({ name: 'RetriableError', code: 'WAREHOUSE_DISK' });
+    expect(await warehouseProblems(file)).toMatchObject([{ option: 'warehouse' }]);
+    expect(await warehouseProblems('s3://bucket')).toMatchObject([{ message: expect.stringContaining('Only local paths') as string }]);
+    expect(await warehouseProblems(join(home.path, 'new'))).toEqual([]);
+  });
+  it('keeps tables below the warehouse', () => {
+    expect(tableFolder('/lake', ['public', 'orders'])).toBe('/lake/public/orders');
+    expect(tableFolder('/lake', ['..', '.', '', 'a/../b'])).toBe('/lake/_/_/_/a_.._b');
+  });
+});
