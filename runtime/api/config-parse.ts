@@ -79,3 +79,9 @@ function editDistance(a: string, b: string, limit: number): number {
   }
   return row[b.length] ?? limit;
 }
+
+/** Properties whose keys begin with `prefix` and a dot, without both. */
+export function propertiesUnder(prefix: string, properties: Properties): Record<string, string> {
+  const start = `${prefix}.`;
+  return Object.fromEntries(Object.entries(properties).flatMap(([key, value]) => (key.startsWith(start) ? [[key.slice(start.length), value]] : [])));
+}

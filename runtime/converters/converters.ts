@@ -48,10 +48,3 @@ export function createConverter(role: 'key.converter' | 'value.converter', name:
 export function createHeaderConverter(name: string, settings: Settings): Converter {
   return found<Maker>('header.converter', name, { [DEFAULT_HEADER_CONVERTER]: () => simpleHeaderConverter(), ...makers })(settings);
 }
-
-/** Properties under `prefix.` without the prefix. */
-export function settingsUnder(prefix: string, properties: Settings): Settings {
-  const settings: Record<string, string> = {};
-  for (const [key, value] of Object.entries(properties)) if (key.startsWith(`${prefix}.`)) settings[key.slice(prefix.length + 1)] = value;
-  return settings;
-}

@@ -44,6 +44,10 @@ function headersSection(headers: readonly EncodedHeader[]): Uint8Array {
 
 /** Writes bytes at the writer's cursor; false = null. */
 export type PartWriter = (out: ByteWriter) => boolean;
+/** A part that is bytes already. */
+export function partOf(bytes: Uint8Array | null): PartWriter {
+  return out => { if (bytes !== null) out.write(bytes); return bytes !== null; };
+}
 
 /**
  * Builds the body of one batch in place. Keys and values are written straight into the body; their length prefix is

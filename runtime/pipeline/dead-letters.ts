@@ -2,7 +2,7 @@
 import { TributaryError } from '../api/errors.ts';
 import type { EncodedHeader } from '../api/plugin.ts';
 import type { Log, LogWriter } from '../log/log.ts';
-import { BatchBuilder } from '../log/record-batch.ts';
+import { BatchBuilder, partOf } from '../log/record-batch.ts';
 import type { Failure } from './tolerance.ts';
 
 export interface DeadLetterOptions { readonly topic: string; readonly contextHeaders: boolean; readonly connector: string; readonly task: number }
@@ -22,8 +22,7 @@ export class DeadLetters implements AsyncDisposable {
   /** Durable when it resolves. */
   async report(record: RawRecord, failure: Failure, signal: AbortSignal): Promise<void> {
     const builder = new BatchBuilder();
-    const part = (bytes: Uint8Array | null) => (out: { write(bytes: Uint8Array): void }): boolean => { if (bytes !== null) out.write(bytes); return bytes !== null; };
-    builder.append(record.timestamp, part(record.key), part(record.value), this.options.contextHeaders ? [...record.headers, ...this.context(failure)] : record.headers);
+    builder.append(record.timestamp, partOf(record.key), partOf(record.value), this.options.contextHeaders ? [...record.headers, ...this.context(failure)] : record.headers);
     await this.writer.append([{ topic: this.options.topic, partition: 0, body: builder.body() }], undefined, signal);
   }
 

@@ -8,7 +8,7 @@ import { DataError } from '../api/errors.ts';
 import type { Metrics } from '../api/metrics.ts';
 import type { EncodedHeader, JsonOptions, PartitionOffset, SourceBatch, SourceRecord, SourceTask } from '../api/plugin.ts';
 import type { Log, LogWriter, TopicAppend } from '../log/log.ts';
-import { BatchBuilder } from '../log/record-batch.ts';
+import { BatchBuilder, partOf } from '../log/record-batch.ts';
 import { partitionFor } from './partitioner.ts';
 
 /** Size of a batch body at which it is closed, in bytes. */
@@ -81,8 +81,7 @@ class Run {
     const value = this.pipeline.valueConverter.encode(topic, current.value.schema, current.value.value);
     const encoded = headers.map((header): EncodedHeader => ({ name: header.name, value: this.pipeline.headerConverter.encode(topic, header.schema, header.value) }));
     const builder = await this.bodies.topic(topic);
-    const write = (bytes: Uint8Array | null) => (out: { write(bytes: Uint8Array): void }): boolean => { if (bytes !== null) out.write(bytes); return bytes !== null; };
-    builder.append(timestamp ?? now, write(key), write(value), encoded);
+    builder.append(timestamp ?? now, partOf(key), partOf(value), encoded);
   }
 
   /** Starts the append of what is filled, after the one before it is durable. */

@@ -1,7 +1,7 @@
 /** `transforms` and `predicates` of a connector → one chain. The registries are the only list of what exists. */
 import type { ConnectRecord } from '../../envelopes/record.ts';
 import type { ConfigDef, ConfigOf } from '../api/config.ts';
-import { parseConfig, type Properties } from '../api/config-parse.ts';
+import { parseConfig, propertiesUnder, type Properties } from '../api/config-parse.ts';
 import type { Transform } from '../api/converter.ts';
 import { ConfigError } from '../api/errors.ts';
 import { extractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
@@ -51,9 +51,6 @@ const conditions: Readonly<Record<string, Entry<predicates.Predicate>>> = {
 export const transformNames: readonly string[] = Object.keys(transforms);
 export const predicateNames: readonly string[] = Object.keys(conditions);
 
-function under(prefix: string, properties: Properties): Record<string, string> {
-  return Object.fromEntries(Object.entries(properties).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])));
-}
 function aliases(text: string | undefined): readonly string[] { return (text ?? '').split(',').map(alias => alias.trim()).filter(alias => alias !== ''); }
 
 function lookUp<T>(table: Readonly<Record<string, Entry<T>>>, option: string, type: string | undefined): Entry<T> {
@@ -66,11 +63,11 @@ function lookUp<T>(table: Readonly<Record<string, Entry<T>>>, option: string, ty
 /** The chain that a connector's properties ask for, in order. Throws ConfigError TRANSFORM_TYPE, TRANSFORM_UNKNOWN, TRANSFORM_OPTION, PREDICATE_UNKNOWN. */
 export function createTransforms(properties: Properties): readonly Transform[] {
   const known = new Map(aliases(properties['predicates']).map(alias => {
-    const { type, ...options } = under(`predicates.${alias}.`, properties);
+    const { type, ...options } = propertiesUnder(`predicates.${alias}`, properties);
     return [alias, lookUp(conditions, `predicates.${alias}.type`, type).make(options, `predicates.${alias}`)] as const;
   }));
   return aliases(properties['transforms']).map(alias => {
-    const { type, predicate, negate, ...options } = under(`transforms.${alias}.`, properties);
+    const { type, predicate, negate, ...options } = propertiesUnder(`transforms.${alias}`, properties);
     const transform = lookUp(transforms, `transforms.${alias}.type`, type).make(options, `transforms.${alias}`);
     if (predicate === undefined) return transform;
     const condition = known.get(predicate);

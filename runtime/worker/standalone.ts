@@ -50,7 +50,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     this.log = log;
     this.states = log.state('connectors');
     this.topicStore = log.state('topics');
-    this.workerId = `${options.config['rest.advertised.host.name'] ?? '127.0.0.1'}:${options.config['rest.advertised.port'] ?? portOf(options.config.listeners[0])}`;
+    this.workerId = this.idAt(portOf(options.config.listeners[0]));
   }
 
   /** Throws ConfigError KAFKA_NOT_YET, LOG_IN_USE, LOG_UNREADABLE. */
@@ -81,7 +81,11 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     this.ready = true;
   }
   /** The REST listener's real address, once it is known. */
-  listening(port: number): void { this.workerId = `${this.options.config['rest.advertised.host.name'] ?? '127.0.0.1'}:${this.options.config['rest.advertised.port'] ?? port}`; }
+  listening(port: number): void { this.workerId = this.idAt(String(port)); }
+  private idAt(port: string): string {
+    const { 'rest.advertised.host.name': host = '127.0.0.1', 'rest.advertised.port': advertised = port } = this.options.config;
+    return `${host}:${advertised}`;
+  }
 
   private async adopt(name: string, config: herder.ConnectorConfig, target: herder.TargetState): Promise<Connector> {
     const plugin = await findPlugin(this.options.pluginsUrl, config['connector.class'] ?? '');
@@ -129,9 +133,10 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     return found;
   }
 
+  private keep(name: string, stored: Stored): Promise<void> { return this.states.put([[name, JSON.stringify(stored)]]); }
   private async store(name: string, config: herder.ConnectorConfig, target: herder.TargetState): Promise<Connector> {
     const present = this.all.get(name);
-    await this.states.put([[name, JSON.stringify({ config, target } satisfies Stored)]]);
+    await this.keep(name, { config, target });
     if (present === undefined) return this.adopt(name, config, target);
     if (present.config['connector.class'] !== config['connector.class']) { await present.close(); return this.adopt(name, config, target); }
     present.config = config;
@@ -185,7 +190,8 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const connector = this.get(name);
     await connector.close();
     this.all.delete(name);
-    await this.states.put([[name, null], ...(await this.topicStore.entries(`${name}\u0000`)).map(([key]): [string, null] => [key, null])]);
+    await this.states.put([[name, null]]);
+    await this.forgetTopics(name);
     if (connector.facts.type === 'sink') await this.log.removeGroup(`connect-${name}`);
     else if (connector.config['slot.drop.on.stop'] !== 'true' && connector.config['database.hostname'] !== undefined) {
       this.options.logger.warn({ connector: name, slot: connector.config['slot.name'] ?? 'debezium' }, 'the replication slot stays and retains WAL until it is dropped');
@@ -206,7 +212,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
   async setTarget(name: string, state: herder.TargetState): Promise<void> {
     const connector = this.get(name);
     connector.target = state;
-    await this.states.put([[name, JSON.stringify({ config: connector.config, target: state } satisfies Stored)]]);
+    await this.keep(name, { config: connector.config, target: state });
     const applied = connector.apply();
     if (state === 'STOPPED') await applied;
     else applied.catch(() => { /* the task's own status tells */ });
@@ -233,9 +239,10 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     this.get(name);
     return (await this.topicStore.entries(`${name}\u0000`)).map(([key]) => key.slice(name.length + 1)).sort();
   }
+  private async forgetTopics(name: string): Promise<void> { await this.topicStore.put((await this.topicStore.entries(`${name}\u0000`)).map(([key]): [string, null] => [key, null])); }
   async resetTopics(name: string): Promise<void> {
     this.get(name);
-    await this.topicStore.put((await this.topicStore.entries(`${name}\u0000`)).map(([key]): [string, null] => [key, null]));
+    await this.forgetTopics(name);
   }
 
   async plugins(connectorsOnly: boolean): Promise<readonly herder.PluginEntry[]> {

@@ -1,15 +1,16 @@
 /** One task from its configuration to its end: plugin, converters and transforms are opened, then the pipeline runs. */
 import type { Transform } from '../api/converter.ts';
-import { parseConfig } from '../api/config-parse.ts';
-import type { ConfigDef, ConfigOf } from '../api/config.ts';
+import { parseConfig, propertiesUnder } from '../api/config-parse.ts';
+import type { ConfigDef, ConfigOf, ParseResult } from '../api/config.ts';
 import { ConfigError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Metrics } from '../api/metrics.ts';
 import { stringifyExact } from '../api/exact-json.ts';
 import type { SinkPlugin, SinkRecord, SourcePlugin, SourceRecord } from '../api/plugin.ts';
-import { createConverter, createHeaderConverter, DEFAULT_CONVERTER, DEFAULT_HEADER_CONVERTER, settingsUnder } from '../converters/converters.ts';
+import { createConverter, createHeaderConverter, DEFAULT_CONVERTER, DEFAULT_HEADER_CONVERTER } from '../converters/converters.ts';
 import type { Log } from '../log/log.ts';
 import { DeadLetters } from '../pipeline/dead-letters.ts';
+import type { SinkConverters } from '../pipeline/sink-batch.ts';
 import { runSinkPipeline } from '../pipeline/sink-pipeline.ts';
 import { runSourcePipeline } from '../pipeline/source-pipeline.ts';
 import type { ToleranceOptions } from '../pipeline/tolerance.ts';
@@ -28,18 +29,25 @@ export interface TaskEnvironment {
 }
 type Properties = Readonly<Record<string, string>>;
 
-function parsed<D extends ConfigDef>(def: D, properties: Properties, logger: Logger): { readonly config: ConfigOf<D>; readonly extra: Properties } {
-  const { config, problems, unknown, extra } = parseConfig(def, properties);
+/** Throws ConfigError CONFIG_INVALID with all problems. */
+function parsed<D extends ConfigDef>(def: D, properties: Properties): ParseResult<ConfigOf<D>> & { readonly config: ConfigOf<D> } {
+  const result = parseConfig(def, properties);
+  const { config, problems } = result;
   if (config === undefined) throw new ConfigError(problems.map(({ message }) => message).join('\n'), { code: 'CONFIG_INVALID', hint: 'Correct the configuration of this connector.' });
+  return { ...result, config };
+}
+/** The plugin's part; what neither it nor the worker knows is named in the log. */
+function parsedPlugin<D extends ConfigDef>(def: D, properties: Properties, logger: Logger): { readonly config: ConfigOf<D>; readonly extra: Properties } {
+  const { config, extra, unknown } = parsed(def, properties);
   for (const { option, nearest } of unknown) logger.warn({ option, ...(nearest === undefined ? {} : { meant: nearest }) }, 'unknown option');
   return { config, extra };
 }
 
-/** The converter for a role, with the connector's settings before the worker's. */
-export function convertersFor(config: Properties, worker: Properties): { readonly key: ReturnType<typeof createConverter>; readonly value: ReturnType<typeof createConverter>; readonly header: ReturnType<typeof createConverter> } {
+/** The converter for each role, with the connector's settings before the worker's. */
+export function convertersFor(config: Properties, worker: Properties): SinkConverters {
   const pick = (role: string, fallback: string): [string, Properties] => {
     const own = config[role];
-    return own === undefined ? [worker[role] ?? fallback, settingsUnder(role, worker)] : [own, settingsUnder(role, config)];
+    return own === undefined ? [worker[role] ?? fallback, propertiesUnder(role, worker)] : [own, propertiesUnder(role, config)];
   };
   return {
     key: createConverter('key.converter', ...pick('key.converter', DEFAULT_CONVERTER)),
@@ -58,8 +66,8 @@ export async function runTask(order: TaskOrder, environment: TaskEnvironment, si
 }
 
 async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen }: TaskEnvironment, signal: AbortSignal): Promise<void> {
-  parsed(sourceConnectorConfig, order.config, QUIET);
-  const { config, extra } = parsed(plugin.config, order.config, logger);
+  parsed(sourceConnectorConfig, order.config);
+  const { config, extra } = parsedPlugin(plugin.config, order.config, logger);
   const { key, value, header } = convertersFor(order.config, order.worker);
   const transforms = createTransforms(order.config) as readonly Transform<SourceRecord>[];
   await using task = await plugin.open(config, {
@@ -77,8 +85,8 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
 }
 
 async function runSink(plugin: SinkPlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen }: TaskEnvironment, signal: AbortSignal): Promise<void> {
-  const { config: common } = parsed(sinkConnectorConfig, order.config, QUIET);
-  const { config, extra } = parsed(plugin.config, order.config, logger);
+  const { config: common } = parsed(sinkConnectorConfig, order.config);
+  const { config, extra } = parsedPlugin(plugin.config, order.config, logger);
   const regex = common['topics.regex'] === '' ? undefined : new RegExp(`^(?:${common['topics.regex']})$`, 'u');
   const dead = common['errors.deadletterqueue.topic.name'];
   const tolerance: ToleranceOptions = {
@@ -95,6 +103,3 @@ async function runSink(plugin: SinkPlugin, order: TaskOrder, { log, logger, metr
     }, signal);
   } finally { await letters?.[Symbol.asyncDispose](); }
 }
-
-/** The worker's part and the plugin's part are parsed apart, so unknown keys are named once, by the plugin's. */
-const QUIET: Logger = { debug: () => { /* quiet */ }, info: () => { /* quiet */ }, warn: () => { /* quiet */ }, error: () => { /* quiet */ }, child: () => QUIET };
