@@ -1,9 +1,12 @@
-/** The codecs of Kafka's record batches that this machine can run. */
+/** The codecs of Kafka's record batches. None decodes to more than {@link MOST_DECODED_BYTES}. */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { compressFrameSync } from 'lz4-napi';
 import { ConfigError, DataError } from '../api/errors.ts';
 import type { Compression } from './log.ts';
+import { MOST_DECODED_BYTES } from './payload.ts';
 import { Lz4Decoder } from './lz4.ts';
+import { compressSnappy, decompressSnappy } from './snappy.ts';
+import { compressZstd, decompressZstd } from './zstd.ts';
 
 export interface Codec {
   readonly name: Compression;
@@ -18,8 +21,10 @@ const lz4 = new Lz4Decoder();
 
 const codecs: readonly Codec[] = [
   { name: 'none', id: 0, compress: bytes => bytes, decompress: bytes => bytes },
-  { name: 'gzip', id: 1, compress: bytes => gzipSync(bytes, { level: 1 }), decompress: bytes => gunzipSync(bytes) },
+  { name: 'gzip', id: 1, compress: bytes => gzipSync(bytes, { level: 1 }), decompress: bytes => gunzipSync(bytes, { maxOutputLength: MOST_DECODED_BYTES }) },
+  { name: 'snappy', id: 2, compress: bytes => compressSnappy(asBuffer(bytes)), decompress: decompressSnappy },
   { name: 'lz4', id: 3, compress: bytes => compressFrameSync(asBuffer(bytes)), decompress: bytes => lz4.decode(bytes) },
+  { name: 'zstd', id: 4, compress: bytes => compressZstd(asBuffer(bytes)), decompress: decompressZstd },
 ];
 
 function asBuffer(bytes: Uint8Array): Buffer { return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength); }

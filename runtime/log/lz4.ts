@@ -10,12 +10,11 @@
  * Checksums are not looked at: the batch around the frame has one over all of it.
  * Source: github.com/lz4/lz4, doc/lz4_Frame_format.md and doc/lz4_Block_format.md.
  */
-import { DataError } from '../api/errors.ts';
+import type { DataError } from '../api/errors.ts';
+import { corruptBatch, MOST_DECODED_BYTES } from './payload.ts';
 
 const MAGIC = 0x184d2204;
 const LEAST_BYTES = 256 * 1024;
-/** No batch of ours or of Kafka's is near this size: a frame that claims more is damage, not data. */
-const MOST_BYTES = 1024 * 1024 * 1024;
 
 /** Decodes frames into one growing buffer; what `decode` answers is valid until its next call. */
 export class Lz4Decoder {
@@ -52,8 +51,8 @@ export class Lz4Decoder {
     // Eight spare bytes: matches are copied four bytes at a time and may write past their end.
     const needed = this.at + more + 8;
     if (needed <= this.out.length) return;
-    if (needed > MOST_BYTES) throw corrupt();
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.out.length * 2, needed));
+    if (needed > MOST_DECODED_BYTES) throw corrupt();
+    const grown = Buffer.allocUnsafeSlow(Math.max(Math.min(this.out.length * 2, MOST_DECODED_BYTES), needed));
     this.out.copy(grown, 0, 0, this.at);
     this.out = grown;
     this.view = new DataView(grown.buffer);
@@ -92,6 +91,4 @@ export class Lz4Decoder {
   }
 }
 
-function corrupt(): DataError {
-  return new DataError('Record batch is corrupt: its LZ4 frame cannot be read', { code: 'BATCH_CORRUPT', hint: 'Check the disk; restore the log directory from a copy, or read on behind this batch.' });
-}
+function corrupt(): DataError { return corruptBatch('its LZ4 frame cannot be read'); }

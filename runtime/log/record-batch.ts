@@ -16,31 +16,14 @@ import { ByteWriter } from '../api/byte-writer.ts';
 import { DataError } from '../api/errors.ts';
 import type { EncodedHeader } from '../api/plugin.ts';
 import { type Codec, codecById, codecByName } from './compression.ts';
+import { corruptBatch } from './payload.ts';
 import type { BatchBody, Compression } from './log.ts';
-import { encodeVarint, varintAt, varintSize } from './varint.ts';
+import { headersSection } from './record-headers.ts';
+import { encodeVarint, shortVarint, varintAt, varintSize } from './varint.ts';
 
 export const HEADER_BYTES = 61;
 const CRC_START = 21;
 const NO_HEADERS: readonly EncodedHeader[] = [];
-const encodedHeaders = new WeakMap<readonly EncodedHeader[], Uint8Array>();
-
-/** Headers section of a record (count and headers); cached by the identity of the array. */
-function headersSection(headers: readonly EncodedHeader[]): Uint8Array {
-  const known = encodedHeaders.get(headers);
-  if (known !== undefined) return known;
-  const out = new ByteWriter(256);
-  encodeVarint(out, headers.length);
-  for (const header of headers) {
-    const name = Buffer.from(header.name, 'utf8');
-    encodeVarint(out, name.length);
-    out.write(name);
-    encodeVarint(out, header.value === null ? -1 : header.value.length);
-    if (header.value !== null) out.write(header.value);
-  }
-  const bytes = Buffer.from(out.view());
-  encodedHeaders.set(headers, bytes);
-  return bytes;
-}
 
 /** Writes bytes at the writer's cursor; false = null. */
 export type PartWriter = (out: ByteWriter) => boolean;
@@ -170,7 +153,7 @@ export interface BatchHeader {
 
 /** Reads the fixed part of a batch. Throws DataError BATCH_CORRUPT. */
 export function batchHeader(batch: Buffer): BatchHeader {
-  if (batch.length < HEADER_BYTES || batch.readInt8(16) !== 2) throw corrupt('no record batch of format 2');
+  if (batch.length < HEADER_BYTES || batch.readInt8(16) !== 2) throw corruptBatch('no record batch of format 2');
   const baseOffset = Number(batch.readBigInt64BE(0));
   const attributes = batch.readInt16BE(21);
   return {
@@ -217,11 +200,11 @@ export class SplitScratch {
  */
 export function splitBatch(batch: Buffer, scratch?: SplitScratch): SplitRecords {
   const header = batchHeader(batch);
-  if (header.length !== batch.length) throw corrupt(`length says ${header.length}, there are ${batch.length} bytes`);
-  if (crc32c(batch.subarray(CRC_START)) !== batch.readUInt32BE(17)) throw corrupt('the checksum does not match');
+  if (header.length !== batch.length) throw corruptBatch(`length says ${header.length}, there are ${batch.length} bytes`);
+  if (crc32c(batch.subarray(CRC_START)) !== batch.readUInt32BE(17)) throw corruptBatch('the checksum does not match');
   const buffer = payloadOf(batch, header.codec, scratch === undefined);
   const n = header.count;
-  if (n < 0 || n > buffer.length) throw corrupt(`count ${n} cannot be`);
+  if (n < 0 || n > buffer.length) throw corruptBatch(`count ${n} cannot be`);
   const { columns, deltas } = (scratch ?? new SplitScratch()).take(n);
   const [offsetDelta, keyStart, keyEnd, valueStart, valueEnd, headersAt] = columns;
   const none = new Int32Array(0);
@@ -231,7 +214,7 @@ export function splitBatch(batch: Buffer, scratch?: SplitScratch): SplitRecords 
   };
   let at = 0;
   for (let i = 0; i < n; i++) at = splitRecord(split, i, at);
-  if (at !== buffer.length) throw corrupt('bytes are left over after the last record');
+  if (at !== buffer.length) throw corruptBatch('bytes are left over after the last record');
   return split;
 }
 
@@ -240,7 +223,7 @@ function payloadOf(batch: Buffer, codec: number, keep: boolean): Buffer {
   if (codec === 0) return payload;
   let bytes: Buffer;
   try { bytes = codecById(codec).decompress(payload); } catch (error) {
-    throw error instanceof DataError ? error : corrupt(`its records cannot be decompressed: ${(error as Error).message}`);
+    throw error instanceof DataError ? error : corruptBatch(`its records cannot be decompressed: ${(error as Error).message}`);
   }
   // A decoder answers with its own buffer, which the next batch overwrites.
   return keep ? Buffer.from(bytes) : bytes;
@@ -257,7 +240,7 @@ function splitRecord(split: SplitRecords, i: number, at: number): number {
   longCursor.at = at;
   const length = shortVarint(buffer, longCursor);
   const end = longCursor.at + length;
-  if (length < 6 || end > buffer.length) throw corrupt(`record ${i} runs over the end`);
+  if (length < 6 || end > buffer.length) throw corruptBatch(`record ${i} runs over the end`);
   longCursor.at++;
   split.timestampDelta[i] = shortVarint(buffer, longCursor);
   split.offsetDelta[i] = shortVarint(buffer, longCursor);
@@ -269,18 +252,9 @@ function splitRecord(split: SplitRecords, i: number, at: number): number {
   split.valueStart[i] = value < 0 ? -1 : longCursor.at;
   if (value > 0) longCursor.at += value;
   split.valueEnd[i] = longCursor.at;
-  if (longCursor.at >= end) throw corrupt(`record ${i} runs over its length`);
+  if (longCursor.at >= end) throw corruptBatch(`record ${i} runs over its length`);
   split.headersAt[i] = longCursor.at;
   return end;
-}
-
-function shortVarint(buffer: Buffer, cursor: { at: number }): number {
-  const { at } = cursor;
-  const first = buffer[at] ?? 128;
-  if (first < 128) { cursor.at = at + 1; return (first >>> 1) ^ -(first & 1); }
-  const second = buffer[at + 1] ?? 128;
-  if (second < 128) { cursor.at = at + 2; const both = (first & 127) | (second << 7); return (both >>> 1) ^ -(both & 1); }
-  return varintAt(buffer, cursor);
 }
 
 /** Headers of record i. Throws DataError BATCH_CORRUPT. */
@@ -288,7 +262,7 @@ export function headersOf(split: SplitRecords, i: number): readonly EncodedHeade
   const { buffer } = split;
   const cursor = { at: split.headersAt[i] ?? 0 };
   const count = varintAt(buffer, cursor);
-  if (count < 0 || count > buffer.length) throw corrupt(`header count ${count} cannot be`);
+  if (count < 0 || count > buffer.length) throw corruptBatch(`header count ${count} cannot be`);
   const headers: EncodedHeader[] = [];
   for (let h = 0; h < count; h++) {
     const name = slice(buffer, cursor) ?? Buffer.alloc(0);
@@ -302,10 +276,6 @@ function slice(buffer: Buffer, cursor: { at: number }): Buffer | null {
   if (length < 0) return null;
   const start = cursor.at;
   cursor.at += length;
-  if (cursor.at > buffer.length) throw corrupt('a header runs over the end');
+  if (cursor.at > buffer.length) throw corruptBatch('a header runs over the end');
   return buffer.subarray(start, cursor.at);
-}
-
-function corrupt(what: string): DataError {
-  return new DataError(`Record batch is corrupt: ${what}`, { code: 'BATCH_CORRUPT', hint: 'Check the disk; restore the log directory from a copy, or read on behind this batch.' });
 }

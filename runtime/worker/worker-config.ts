@@ -7,7 +7,7 @@ export const workerConfig = defineConfig({
   'log.dir': string({ default: 'tributary-log', group: log, importance: 'HIGH', doc: 'Directory of the embedded log. One worker per directory.' }),
   'log.retention.bytes': long({ default: -1, group: log, doc: 'Bytes that a topic keeps after all sinks have read them; -1 = no bound.' }),
   'log.retention.ms': long({ default: 604_800_000, group: log, doc: 'How long a topic keeps records after all sinks have read them, in milliseconds.' }),
-  'log.compression': oneOf(['none', 'lz4', 'gzip'], { default: 'lz4', group: log, doc: 'Compression of record batches.' }),
+  'log.compression': oneOf(['none', 'gzip', 'snappy', 'lz4', 'zstd'], { default: 'lz4', group: log, doc: 'Compression of record batches.' }),
   'log.num.partitions': int({ default: 1, group: log, doc: 'Partitions of topics that are made.' }),
   'log.level': oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { default: 'info', group: worker, doc: 'Lowest level that is logged.' }),
   'bootstrap.servers': list({ default: [], group: worker, importance: 'HIGH', doc: 'Brokers of a Kafka cluster. Without it the embedded log is used.' }),

@@ -96,7 +96,7 @@ class TableGauge {
   private readonly began = performance.now();
   rows = 0;
 
-  private constructor(metrics: Metrics, table: string, total: number) { this.metrics = metrics; this.labels = { table }; this.total = total; metrics.set('snapshot_rows_total', total, this.labels); this.set(0); }
+  private constructor(metrics: Metrics, table: string, total: number) { this.metrics = metrics; this.labels = { table }; this.total = total; metrics.set('snapshot_rows_estimated', total, this.labels); this.set(0); }
 
   static async open({ client, config, metrics }: SnapshotSource, { oid, schema, table }: CatalogueTable): Promise<TableGauge> {
     const [row] = await queryOn(client, config)(`SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ${oid}`);

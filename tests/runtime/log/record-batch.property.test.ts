@@ -22,7 +22,7 @@ const bytes = (buffer: Buffer, start: number | undefined, end: number | undefine
 
 describe('record batch', () => {
   it('gives back what was appended, in every codec', () => {
-    fc.assert(fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), fc.constantFrom('none', 'gzip', 'lz4' as const), fc.nat(), (records, compression, baseOffset) => {
+    fc.assert(fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), fc.constantFrom('none', 'gzip', 'snappy', 'lz4', 'zstd' as const), fc.nat(), (records, compression, baseOffset) => {
       const split = splitBatch(sealBatch(build(records).body(), { baseOffset, producerId: 7n, epoch: 1, sequence: 3, compression }));
       expect(split.baseOffset).toBe(baseOffset);
       expect(split.length).toBe(records.length);
