@@ -65,7 +65,17 @@ function binaries(version: number): string {
   return join(home, 'native/bin');
 }
 
-export async function startPostgres({ version = 15, settings = {} }: { readonly version?: number; readonly settings?: Readonly<Record<string, string>> } = {}): Promise<PostgresServer> {
+export interface PostgresOptions {
+  /** Major version; default 15. */
+  readonly version?: number;
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Files beside the data directory (certificates, keys), readable by the server alone; in settings and hba they are `../NAME`. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Lines of pg_hba.conf that come before the usual ones: password for every role, from everywhere, for replication too. */
+  readonly hba?: readonly string[];
+}
+
+export async function startPostgres({ version = 15, settings = {}, files = {}, hba = [] }: PostgresOptions = {}): Promise<PostgresServer> {
   const bin = binaries(version);
   const home = mkdtempSync(join(cacheDirectory(), 'pg-'));
   const root = process.getuid?.() === 0;
@@ -79,6 +89,12 @@ export async function startPostgres({ version = 15, settings = {} }: { readonly 
   if (root) chownSync(secret, UNPRIVILEGED, UNPRIVILEGED);
   const made = spawnSync(join(bin, 'initdb'), ['-D', data, `--username=${user}`, `--pwfile=${secret}`, '--auth=password', '--encoding=UTF8', '--locale=C', '--no-sync'], { ...as, cwd: home, encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}${made.stdout}`);
+  for (const [name, content] of Object.entries(files)) {
+    writeFileSync(join(home, name), content, { mode: 0o600 });
+    if (root) chownSync(join(home, name), UNPRIVILEGED, UNPRIVILEGED);
+  }
+  const rules = join(data, 'pg_hba.conf');
+  if (hba.length > 0) writeFileSync(rules, `${hba.join('\n')}\n${readFileSync(rules, 'utf8')}`);
   const port = await freePort();
   const url = `postgres://${user}:${password}@${host}:${port}/postgres`;
   const options = { wal_level: 'logical', max_wal_senders: '20', max_replication_slots: '20', fsync: 'off', timezone: 'UTC', listen_addresses: host, unix_socket_directories: home, ...settings };

@@ -1,82 +1,90 @@
-/** The only file that opens a connection, and the only one that says what a driver's or server's error means. */
-import { readFileSync } from 'node:fs';
+/** The only file that opens a connection, runs a statement on it and closes it. What an error means stands in server-errors.ts. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Socket } from 'node:net';
 import { Client, type ClientConfig } from 'pg';
-import { FatalError, RetriableError, TributaryError } from '../../../runtime/api/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import type { Query } from './schema.ts';
+import { mapped } from './server-errors.ts';
+import { tlsOptions, tlsPlan } from './tls.ts';
 
 /** Text values in, text values out: nothing passes through the driver's type parsers. */
 const TEXT_TYPES = { getTypeParser: () => (value: string) => value } as unknown as NonNullable<ClientConfig['types']>;
 const SESSION = "SET TimeZone='UTC'; SET DateStyle='ISO, MDY'; SET IntervalStyle='postgres'; SET extra_float_digits=3; SET bytea_output='hex'; SET lc_monetary='C'; SET client_encoding='UTF8'; SET statement_timeout=0; SET idle_in_transaction_session_timeout=0";
-
-function tls(config: PostgresConfig, host: string): ClientConfig['ssl'] {
-  const mode = config['database.sslmode'];
-  if (mode === 'disable' || mode === 'allow') return false;
-  const read = (path: string | undefined): string | undefined => (path === undefined ? undefined : readFileSync(path, 'utf8'));
-  const ca = read(config['database.sslrootcert']), cert = read(config['database.sslcert']), key = read(config['database.sslkey']), passphrase = config['database.sslpassword'];
-  return {
-    rejectUnauthorized: mode === 'verify-ca' || mode === 'verify-full' || ca !== undefined, ...(mode === 'verify-full' ? { servername: host } : { checkServerIdentity: () => undefined }),
-    ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }), ...(passphrase !== undefined && { passphrase }),
-  };
-}
+/** How long a connection may take to say goodbye, or to be told to give a statement up. */
+const PARTING_MS = 2000;
 
 /** Statements between single semicolons; a doubled one stands for itself. */
 function initialStatements(config: PostgresConfig): string[] {
   return (config['database.initial.statements'] ?? '').replaceAll(';;', '\u0000').split(';').map(text => text.replaceAll('\u0000', ';').trim()).filter(text => text !== '');
 }
 
-/** Opens one connection with a session whose text formats are fixed. Throws RetriableError or FatalError. */
-export async function connect(config: PostgresConfig, replication: boolean): Promise<Client> {
-  const host = config['database.hostname'];
-  const attempt = async (ssl: ClientConfig['ssl']): Promise<Client> => {
-    const client = new Client({
-      host, port: config['database.port'], user: config['database.user'], password: config['database.password'] ?? '', database: config['database.dbname'], ssl: ssl ?? false,
-      keepAlive: config['database.tcpKeepAlive'], connectionTimeoutMillis: config['connection.validation.timeout.ms'], application_name: 'Tributary', types: TEXT_TYPES,
-      ...(replication && { replication: 'database' }),
-    } as ClientConfig);
-    client.on('error', () => { /* whoever uses the connection meets the error there */ });
+/** What of pgjdbc's own options has a meaning here. */
+function driverOptions(config: PostgresConfig): { readonly application_name: string; readonly connectionTimeoutMillis: number; readonly options?: string } {
+  const schema = config['driver.currentSchema'];
+  const options = [...(config['driver.options'] === undefined ? [] : [config['driver.options']]), ...(schema === undefined ? [] : [`-c search_path=${schema.replaceAll(/[\\ ]/g, '\\$&')}`])];
+  const seconds = config['driver.connectTimeout'] ?? config['driver.loginTimeout'];
+  return { application_name: config['driver.ApplicationName'], connectionTimeoutMillis: seconds === undefined || seconds === 0 ? config['connection.validation.timeout.ms'] : seconds * 1000, ...(options.length > 0 && { options: options.join(' ') }) };
+}
+
+async function attempt(config: PostgresConfig, replication: boolean, tls: boolean): Promise<Client> {
+  const client = new Client({
+    host: config['database.hostname'], port: config['database.port'], user: config['database.user'], password: config['database.password'] ?? '', database: config['database.dbname'], ssl: tls ? tlsOptions(config) : false,
+    keepAlive: config['database.tcpKeepAlive'], keepAliveInitialDelayMillis: 30_000, types: TEXT_TYPES, ...driverOptions(config), ...(replication && { replication: 'database' }),
+  } as ClientConfig);
+  client.on('error', () => { /* whoever uses the connection meets the error there */ });
+  try {
     await client.connect();
     await client.query(SESSION);
     if (!replication) for (const statement of initialStatements(config)) await client.query(statement);
     return client;
-  };
+  } catch (error) { await close(client); throw error; }
+}
+
+/** The other kind of connection may be let in: the server has no TLS, or pg_hba.conf wants what we did not offer. */
+const refusedKind = (error: unknown): boolean => (error as { readonly code?: string }).code === '28000' || hasNoTls(error);
+const hasNoTls = (error: unknown): boolean => /does not support SSL/.test((error as Error).message);
+
+/** Opens one connection with a session whose text formats are fixed. Throws RetriableError or FatalError. */
+export async function connect(config: PostgresConfig, replication: boolean): Promise<Client> {
+  const { first, fallback } = tlsPlan(config);
   try {
-    const ssl = tls(config, host);
-    if (ssl === false || config['database.sslmode'] !== 'prefer') return await attempt(ssl);
-    return await attempt(ssl).catch((error: Error) => { if (/does not support SSL/.test(error.message)) return attempt(false); throw error; });
+    return await attempt(config, replication, first).catch((error: unknown) => {
+      if (!fallback || !refusedKind(error)) throw error;
+      return attempt(config, replication, !first).catch((second: unknown) => { throw hasNoTls(error) ? second : error; });
+    });
   } catch (error) { throw mapped(error, config); }
 }
 
-/** Simple query with rows as arrays of text. Several statements in one text give the rows of the last. */
-export function queryOn(client: Client, config: PostgresConfig): Query {
+const socketOf = (client: Client): Socket => (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream;
+
+/** Says goodbye; a connection that does not answer is cut. Never throws. */
+export async function close(client: Client): Promise<void> {
+  const timer = setTimeout(() => { socketOf(client).destroy(); }, PARTING_MS);
+  try { await client.end(); } catch { /* it was gone already */ } finally { clearTimeout(timer); }
+}
+
+/** Simple query with rows as arrays of text. Several statements in one text give the rows of the last. `limitMs` 0 = no limit. */
+export function queryOn(client: Client, config: PostgresConfig, limitMs: number = config['database.query.timeout.ms']): Query {
   return async sql => {
+    const statement = { running: true };
+    const timer = limitMs === 0 ? undefined : setTimeout(() => { void giveUp(client, config, statement); }, limitMs);
     try {
       const result = await client.query({ text: sql, rowMode: 'array' });
       const last = (Array.isArray(result) ? result.at(-1) : result) as { rows: (string | null)[][] };
       return last.rows;
-    } catch (error) { throw mapped(error, config); }
+    } catch (error) { throw mapped(error, config); } finally { statement.running = false; clearTimeout(timer); }
   };
 }
 
-interface DriverError extends Error { readonly code?: string }
-
-/** One place that turns what the driver or the server says into what to do about it. */
-export function mapped(error: unknown, config: PostgresConfig): Error {
-  if (error instanceof TributaryError || !(error instanceof Error)) return error as Error;
-  const { code = '', message } = error as DriverError;
-  const where = `${config['database.hostname']}:${config['database.port']}`;
-  const user = config['database.user'], database = config['database.dbname'], slot = config['slot.name'];
-  const fatal = (what: string, name: string, hint: string): FatalError => new FatalError(what, { code: name, hint, cause: error });
-  const passing = (what: string, name: string, hint: string): RetriableError => new RetriableError(what, { code: name, hint, cause: error });
-  if (code === '28P01' || code === '28000') return fatal(`PostgreSQL at ${where} refused role '${user}': ${message}`, 'POSTGRES_LOGIN', 'Check database.user and database.password, and that pg_hba.conf lets this host in, for replication too.');
-  if (code === '3D000') return fatal(`PostgreSQL at ${where} has no database '${database}'`, 'POSTGRES_DATABASE', 'Check database.dbname.');
-  if (code === '42501') return fatal(`PostgreSQL refused role '${user}' a privilege: ${message}`, 'POSTGRES_PRIVILEGE', `Grant it, for example: ALTER ROLE "${user}" REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "${user}";`);
-  if (code === '55006') return passing(`Replication slot '${slot}' is in use by another connection`, 'POSTGRES_SLOT_ACTIVE', 'Stop the other reader, or give this connector a slot.name of its own.');
-  if (code === '53400' && /replication slots/.test(message)) return fatal(`All replication slots of ${where} are taken`, 'POSTGRES_SLOTS_FULL', 'Drop one that nobody needs (SELECT pg_drop_replication_slot(...)) or raise max_replication_slots and restart the server.');
-  if (code === '53300') return passing(`PostgreSQL at ${where} has no free connection or walsender: ${message}`, 'POSTGRES_CONNECTIONS', 'Raise max_connections or max_wal_senders, or close idle connections.');
-  if (/wal_level/.test(message)) return fatal(`PostgreSQL at ${where} does not write logical WAL: ${message}`, 'POSTGRES_WAL_LEVEL', "ALTER SYSTEM SET wal_level = 'logical'; then restart the server.");
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return passing(`Host '${config['database.hostname']}' is not known: ${message}`, 'POSTGRES_HOST', 'Check database.hostname.');
-  if (code === 'ECONNREFUSED') return passing(`Nothing listens at ${where}`, 'POSTGRES_REFUSED', 'Check database.hostname and database.port, and that the server runs.');
-  if (/^(08|57P|53|40|55P03|58)/.test(code) || /^E[A-Z]+$/.test(code) || /terminat|timeout|closed|ended|Connection/i.test(message)) return passing(`Connection to PostgreSQL at ${where} failed: ${message}`, 'POSTGRES_CONNECTION', 'The task tries again by itself; check the server and the network if this stays.');
-  return fatal(`PostgreSQL at ${where} answered an error: ${message}${code === '' ? '' : ` (SQLSTATE ${code})`}`, 'POSTGRES_ERROR', 'See the message; mend the cause and restart the task.');
+/** Tells the server to give up what `client` runs; where nobody answers the connection is cut, so that the caller hears of it. */
+async function giveUp(client: Client, config: PostgresConfig, statement: { readonly running: boolean }): Promise<void> {
+  const { processID: pid } = client as unknown as { readonly processID: number };
+  const asked = connect(config, false).then(async other => {
+    try { await other.query(`SELECT pg_cancel_backend(${Number(pid)})`); } finally { await close(other); }
+  }).catch(() => { /* cut below */ });
+  const late = (): Promise<void> => wait(PARTING_MS, undefined, { ref: false });
+  await Promise.race([asked, late()]);
+  // What was cancelled ends at once; what still runs after that is on a dead connection.
+  if (statement.running) await late();
+  if (statement.running) socketOf(client).destroy(new Error('Connection timeout: the server did not answer a statement'));
 }

@@ -7,12 +7,13 @@ import { TributaryError } from '../../../runtime/api/errors.ts';
 import type { Problem } from '../../../runtime/api/config.ts';
 import { CapturedTables } from './captured-tables.ts';
 import type { PostgresConfig } from './config.ts';
-import { connect, queryOn } from './connection.ts';
+import { close, connect, queryOn } from './connection.ts';
 import { type Check, type Finding, found, type ServerFacts } from './preflight-finding.ts';
 import { slotFindings } from './preflight-slot.ts';
 import { tableFindings } from './preflight-tables.ts';
 import { identifier, literal } from './replication.ts';
 import type { Query } from './schema.ts';
+import { verifiesServer } from './tls.ts';
 
 /** All findings of one configuration. A server that cannot be reached is a finding too; only a bug throws. */
 export async function findings(config: PostgresConfig): Promise<readonly Finding[]> {
@@ -24,7 +25,7 @@ export async function findings(config: PostgresConfig): Promise<readonly Finding
     const results: Finding[] = [];
     for (const check of [...serverChecks, ...slotFindings, ...tableFindings]) results.push(...await check(facts));
     return results;
-  } catch (error) { return [unreachable(error)]; } finally { await client.end().catch(() => { /* it is gone already */ }); }
+  } catch (error) { return [unreachable(error)]; } finally { await close(client); }
 }
 
 /** The plugin's `preflight`: the errors, at the options that they belong to. */
@@ -66,6 +67,8 @@ const serverChecks: readonly Check[] = [
     const on = (await query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()'))[0]?.[0] === 't';
     return on ? [] : found('POSTGRES_SSL_OFF', 'warning', 'database.sslmode', 'The connection is not encrypted', 'ALTER SYSTEM SET ssl = on; with a certificate, and set database.sslmode=verify-full.');
   },
+  async ({ config }) => (config['database.sslrootcert'] === undefined || verifiesServer(config) ? [] : found('POSTGRES_SSL_UNVERIFIED', 'warning', 'database.sslmode', `database.sslrootcert is set, but database.sslmode=${config['database.sslmode']} does not look at the certificate`, 'Set database.sslmode=verify-full.')),
+  async ({ config }) => (['', 'org.postgresql.ssl.NonValidatingFactory'].includes(config['database.sslfactory'] ?? '') ? [] : found('POSTGRES_SSL_FACTORY', 'warning', 'database.sslfactory', 'database.sslfactory names a Java class that has no effect here', 'Leave it out; database.sslmode and database.sslrootcert say what is checked.')),
   async ({ query }) => {
     const [row] = await query("SELECT count(*) >= current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int - 4 FROM pg_stat_activity WHERE backend_type = 'client backend'");
     return row?.[0] === 't' ? found('POSTGRES_CONNECTIONS', 'warning', 'database.hostname', 'Hardly any connection is free; the connector takes up to four', 'ALTER SYSTEM SET max_connections = 200; then restart the server.') : [];

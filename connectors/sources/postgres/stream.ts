@@ -12,7 +12,7 @@ import { ChangeBatch } from './batch.ts';
 import type { CapturedTable, CapturedTables } from './captured-tables.ts';
 import { type Change, type EventSource, type Operation, type RowImage, UNCHANGED_TOAST } from './change.ts';
 import type { PostgresConfig } from './config.ts';
-import { mapped } from './connection.ts';
+import { mapped } from './server-errors.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { messageRecord } from './logical-message.ts';
 import { formatLsn } from './lsn.ts';

@@ -8,7 +8,7 @@ import { nameFilter } from '../capture/table-filter.ts';
 import { ChangeBatch } from './batch.ts';
 import { CapturedTables } from './captured-tables.ts';
 import type { PostgresConfig } from './config.ts';
-import { connect, queryOn } from './connection.ts';
+import { close, connect, queryOn } from './connection.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { encodingOptions } from './options.ts';
 import { resumeFrom, snapshotOffset, type StreamPosition } from './offset.ts';
@@ -136,7 +136,7 @@ class PostgresTask implements SourceTask {
     const { logger, metrics } = this.context;
     const source: SnapshotSource = { client, config: this.config, extra: statements, tables, snapshot: '', lsn: 0n, logger, metrics, progress: new SnapshotProgress(undefined), notifier: this.notifier(), captured: list.map(({ schema, table }) => `${schema}.${table}`) };
     yield* readTables(source, await beginSnapshot(source), list, signal);
-    await client.end();
+    await close(client);
   }
 
   /** Only a primary of version 17 or later can keep a slot on its standbys. */
@@ -169,7 +169,7 @@ class PostgresTask implements SourceTask {
     const done = new ChangeBatch();
     done.offset = offset(true);
     yield done;
-    await client.end();
+    await close(client);
     logger.info({ tables: list.length }, 'snapshot done');
   }
 
@@ -177,9 +177,9 @@ class PostgresTask implements SourceTask {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.stream?.close();
-    await Promise.allSettled(this.clients.map(client => client.end()));
+    await Promise.all(this.clients.map(close));
     if (!this.config['slot.drop.on.stop']) return;
     const client = await connect(this.config, false);
-    try { await queryOn(client, this.config)(`SELECT pg_drop_replication_slot(${literal(this.config['slot.name'])})`); } finally { await client.end(); }
+    try { await queryOn(client, this.config)(`SELECT pg_drop_replication_slot(${literal(this.config['slot.name'])})`); } finally { await close(client); }
   }
 }

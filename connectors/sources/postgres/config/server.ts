@@ -28,7 +28,7 @@ export const serverOptions = {
   'database.sslkey': string({ group: GROUP, importance: 'MEDIUM', width: 'LONG', displayName: 'SSL Client Key', doc: 'PEM file with the key of the client certificate.' }),
   'slot.max.retries': int({ default: 6, group: GROUP, importance: 'LOW', displayName: 'Retry count', doc: 'How often to try for a slot that is busy.' }),
   'slot.retry.delay.ms': long({ default: 10000, group: GROUP, importance: 'LOW', displayName: 'Retry delay', doc: 'Milliseconds between two such tries.' }),
-  'database.sslfactory': string({ group: GROUP, importance: 'MEDIUM', width: 'LONG', displayName: 'SSL Root Certificate', doc: 'A Java socket class; accepted, without effect.' }),
+  'database.sslfactory': string({ group: GROUP, importance: 'MEDIUM', width: 'LONG', displayName: 'SSL Root Certificate', doc: 'A Java socket class: org.postgresql.ssl.NonValidatingFactory leaves the certificate unchecked, others have no effect.' }),
   'status.update.interval.ms': int({ default: 10000, group: GROUP, importance: 'MEDIUM', width: 'SHORT', displayName: 'Status update interval (ms)', check: positive, doc: 'How often the server hears how far we are, in milliseconds.' }),
   'lsn.flush.timeout.ms': long({ default: 30000, group: GROUP, importance: 'MEDIUM', width: 'SHORT', displayName: 'LSN flush timeout (ms)', check: positive, doc: 'Accepted; a position is confirmed without waiting for an answer.' }),
   'lsn.flush.timeout.action': oneOf(['fail', 'warn', 'ignore'], { default: 'fail', group: GROUP, importance: 'MEDIUM', width: 'MEDIUM', displayName: 'LSN flush timeout action', doc: 'Accepted, as lsn.flush.timeout.ms.' }),

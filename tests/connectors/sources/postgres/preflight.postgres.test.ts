@@ -37,6 +37,8 @@ const cases: readonly Seeded[] = [
   { code: 'POSTGRES_REFUSED', options: { 'database.port': '1' } },
   { code: 'POSTGRES_HOST', options: { 'database.hostname': 'no-such-host.invalid' } },
   { code: 'POSTGRES_SSL_OFF' },
+  { code: 'POSTGRES_SSL_UNVERIFIED', options: { 'database.sslrootcert': '/no/such/root.crt' } },
+  { code: 'POSTGRES_SSL_FACTORY', options: { 'database.sslfactory': 'com.example.Factory' } },
   { code: 'POSTGRES_WAL_UNLIMITED' },
   { code: 'POSTGRES_PLUGIN', options: { 'plugin.name': 'decoderbufs' } },
   { code: 'POSTGRES_FAILOVER', options: { 'slot.failover': 'true' } },
