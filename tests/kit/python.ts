@@ -35,3 +35,8 @@ function must({ status, stdout, stderr, error }: { readonly status: number | nul
   if (status !== 0) throw new Error(`python ended with status ${status}: ${stderr.slice(-4000)}`);
   return stdout;
 }
+
+/** Readers of lake tables that we did not write: PyIceberg, delta-rs (deltalake) and Polars, in versions that go together. */
+export function lakePython(): PythonEnvironment {
+  return pythonEnvironment(['pyiceberg==0.12.0', 'pyarrow==26.0.1', 'pyroaring==1.2.0', 'deltalake==1.6.6', 'polars==2.1.0']);
+}

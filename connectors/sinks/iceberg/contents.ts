@@ -1,36 +1,41 @@
-/** What a snapshot holds: its manifests, data files and deletion vectors. Manifests never change, so each is read once. */
+/** What a snapshot holds: its manifests, data files, deletion vectors and position delete files. Manifests never change, so each is read once. */
 import { readFile } from 'node:fs/promises';
 import { FatalError } from '../../../runtime/api/errors.ts';
-import type { RoaringBitmap } from '../tables/roaring.ts';
+import { RoaringBitmap } from '../tables/roaring.ts';
 import type { Long } from './format/avro.ts';
 import { currentSnapshot, type Metadata } from './format/metadata.ts';
 import { decodeManifest, decodeManifestList, type ManifestEntry, type ManifestFile } from './format/manifest.ts';
 import { decodeVector } from './format/puffin.ts';
+import { readPositions } from './position-files.ts';
 
 /** An entry with everything that it inherits from its manifest filled in. */
 export type LiveEntry = ManifestEntry & { readonly snapshot_id: Long; readonly sequence_number: number; readonly file_sequence_number: number };
-/** `data` and `vectors` by the data file's path, `byManifest` by the manifest's path as it is listed. */
-export interface Contents { readonly manifests: readonly ManifestFile[]; readonly byManifest: ReadonlyMap<string, readonly LiveEntry[]>; readonly data: ReadonlyMap<string, LiveEntry>; readonly vectors: ReadonlyMap<string, LiveEntry> }
+/** `data` and `vectors` by the data file's path, `byManifest` by the manifest's path as it is listed, `positionFiles` by their own path. */
+export interface Contents { readonly manifests: readonly ManifestFile[]; readonly byManifest: ReadonlyMap<string, readonly LiveEntry[]>; readonly data: ReadonlyMap<string, LiveEntry>; readonly vectors: ReadonlyMap<string, LiveEntry>; readonly positionFiles: ReadonlyMap<string, LiveEntry> }
+/** What some position delete files say together, by data file. */
+interface Positions { readonly files: ReadonlySet<string>; readonly byData: ReadonlyMap<string, RoaringBitmap> }
 
 export class ContentsReader {
   private readonly manifests = new Map<string, readonly LiveEntry[]>();
   private readonly bitmaps = new Map<string, RoaringBitmap>();
+  private known: Positions = { files: new Set(), byData: new Map() };
   private last: { readonly snapshot: Long | undefined; readonly contents: Contents } | undefined;
 
   async read(metadata: Metadata): Promise<Contents> {
     const snapshot = currentSnapshot(metadata);
     if (this.last !== undefined && this.last.snapshot === snapshot?.['snapshot-id']) return this.last.contents;
     const manifests = snapshot === undefined ? [] : decodeManifestList(await readFile(plain(snapshot['manifest-list'])));
-    const data = new Map<string, LiveEntry>(), vectors = new Map<string, LiveEntry>();
+    const data = new Map<string, LiveEntry>(), vectors = new Map<string, LiveEntry>(), positionFiles = new Map<string, LiveEntry>();
     for (const manifest of manifests) {
       for (const entry of await this.entries(manifest)) {
         if (manifest.content === 0) data.set(plain(entry.data_file.file_path), entry);
+        else if (isPositions(entry)) positionFiles.set(plain(entry.data_file.file_path), entry);
         else vectors.set(plain(targetOf(entry)), entry);
       }
     }
     const known = new Set(manifests.map(manifest => manifest.manifest_path));
     for (const path of this.manifests.keys()) if (!known.has(path)) this.manifests.delete(path);
-    const contents = { manifests, byManifest: new Map(this.manifests), data, vectors };
+    const contents = { manifests, byManifest: new Map(this.manifests), data, vectors, positionFiles };
     this.last = { snapshot: snapshot?.['snapshot-id'], contents };
     return contents;
   }
@@ -53,8 +58,13 @@ export class ContentsReader {
     return entries;
   }
 
-  /** Positions deleted in the data file of a vector's entry. */
-  async bitmap({ data_file: file }: LiveEntry): Promise<RoaringBitmap> {
+  /** Positions deleted in a data file. A vector counts alone: whoever wrote it took the older position deletes into it. */
+  async deletedIn(path: string, contents: Contents): Promise<RoaringBitmap | undefined> {
+    const vector = contents.vectors.get(path);
+    return vector === undefined ? (await this.positions(contents)).get(path) : this.bitmap(vector);
+  }
+
+  private async bitmap({ data_file: file }: LiveEntry): Promise<RoaringBitmap> {
     const key = `${file.file_path}@${file.content_offset ?? ''}`;
     let bitmap = this.bitmaps.get(key);
     if (bitmap === undefined) {
@@ -69,11 +79,34 @@ export class ContentsReader {
     if (this.bitmaps.size > 1000) this.bitmaps.clear();
     this.bitmaps.set(key, bitmap);
   }
+
+  /** All that the position delete files say, by data file. Files that are known are not read again, unless one of those has gone. */
+  async positions({ positionFiles }: Contents): Promise<ReadonlyMap<string, RoaringBitmap>> {
+    const kept = [...this.known.files].every(path => positionFiles.has(path));
+    const missing = [...positionFiles.keys()].filter(path => !kept || !this.known.files.has(path));
+    if (missing.length > 0 || !kept) {
+      const byData = new Map(kept ? this.known.byData : []);
+      for (const file of missing) {
+        for (const [name, bitmap] of await readPositions(file)) {
+          const path = plain(name), all = new RoaringBitmap(), old = byData.get(path);
+          if (old !== undefined) all.or(old);
+          all.or(bitmap);
+          byData.set(path, all);
+        }
+      }
+      this.known = { files: new Set(positionFiles.keys()), byData };
+    }
+    return this.known.byData;
+  }
+  /** Takes over what a commit of ours has made of the position delete files. */
+  rememberPositions(files: ReadonlySet<string>, byData: ReadonlyMap<string, RoaringBitmap>): void { this.known = { files, byData }; }
 }
 
+function isPositions({ data_file: file }: LiveEntry): boolean { return file.content === 1 && file.file_format.toLowerCase() === 'parquet'; }
 function targetOf({ data_file: file }: LiveEntry): string {
   if (file.content === 1 && file.file_format.toLowerCase() === 'puffin' && file.referenced_data_file !== null) return file.referenced_data_file;
-  throw new FatalError('The Iceberg table has delete files that this sink does not write: position or equality deletes', { code: 'ICEBERG_DELETES', hint: 'Rewrite them (Spark: CALL system.rewrite_data_files with delete-file-threshold 1), or write to a new table.' });
+  const what = file.content === 2 ? 'equality deletes' : `position deletes in ${file.file_format}`;
+  throw new FatalError(`The Iceberg table has delete files that this sink cannot read: ${what}`, { code: 'ICEBERG_DELETES', hint: 'Rewrite them (Spark: CALL system.rewrite_data_files with delete-file-threshold 1), or write to a new table.' });
 }
 
 /** `file:` locations as paths. */

@@ -12,6 +12,6 @@ export const icebergSink = definePlugin.sink({
   // Only a task that writes tables pays for loading DuckDB.
   open: async (config, context) => {
     const [{ openTableSink }, { icebergFormat }] = await Promise.all([import('../tables/task.ts'), import('./table.ts')]);
-    return openTableSink(icebergFormat(warehousePath(config.warehouse), config['history.snapshots']), config, context);
+    return openTableSink(icebergFormat(warehousePath(config.warehouse), { history: config['history.snapshots'], version: config['format.version'] === '2' ? 2 : 3 }), config, context);
   },
 });

@@ -8,32 +8,39 @@ import { tableFolder } from '../tables/local-files.ts';
 import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
 import { COMMIT_ID, SnapshotWriter, TOKENS } from './commit.ts';
 import { ContentsReader } from './contents.ts';
-import { ancestry, checkMetadata, currentSchema, currentSnapshot, decodeSchema, encodeSchema, FieldIds, type JsonSchema, KEY_PROPERTY, type Metadata, newMetadata, withSchema, withSnapshot } from './format/metadata.ts';
+import { ancestry, checkMetadata, currentSchema, currentSnapshot, decodeSchema, encodeSchema, FieldIds, type JsonSchema, KEY_PROPERTY, type Metadata, newMetadata, withoutNanos, withSchema, withSnapshot } from './format/metadata.ts';
 import { MetadataFiles } from './metadata-files.ts';
 
-/** Iceberg tables below `warehouse` (a path on local disk), a folder for each part of a name. `history`: snapshots that a table keeps. */
-export function icebergFormat(warehouse: string, history = 100): TableFormat {
+export interface IcebergOptions {
+  /** Snapshots that a table keeps. */
+  readonly history?: number;
+  /** Format version of new tables; a table that is there keeps the one that it has. */
+  readonly version?: 2 | 3;
+}
+
+/** Iceberg tables below `warehouse` (a path on local disk), a folder for each part of a name. */
+export function icebergFormat(warehouse: string, { history = 100, version = 3 }: IcebergOptions = {}): TableFormat {
   const locate = (name: readonly string[]): string => tableFolder(resolve(warehouse), name);
   const open = async (name: readonly string[]): Promise<IcebergTable | undefined> => {
     const files = new MetadataFiles(locate(name));
     return await files.refresh() ? new IcebergTable(name, locate(name), files, history) : undefined;
   };
   return {
-    name: 'iceberg', open,
+    name: 'iceberg', open, ...(version === 2 ? { fit: withoutNanos } : {}),
     openOrCreate: async definition => {
       for (;;) {
         const present = await open(definition.name);
         if (present !== undefined) return present;
         // Somebody else may make it at the same time: then theirs is opened.
-        await create(locate(definition.name), definition);
+        await create(locate(definition.name), definition, version);
       }
     },
   };
 }
 
-async function create(location: string, { name, columns, key }: TableDefinition): Promise<void> {
+async function create(location: string, { name, columns, key }: TableDefinition, version: 2 | 3): Promise<void> {
   await mkdir(join(location, 'data'), { recursive: true });
-  const outcome = await new MetadataFiles(location).put(newMetadata({ uuid: randomUUID(), location, version: 3, columns, key, now: Date.now() }));
+  const outcome = await new MetadataFiles(location).put(newMetadata({ uuid: randomUUID(), location, version, columns, key, now: Date.now() }));
   if (outcome === 'unknown') throw new FatalError(`Table ${name.join('.')} could not be made in ${location}`, { code: 'ICEBERG_CREATE', hint: 'See whether the warehouse is writable and its file system has hard links.' });
 }
 
@@ -52,10 +59,7 @@ class IcebergTable implements LakeTable {
     this.metadataFiles = files;
     this.check();
   }
-  private check(): void {
-    checkMetadata(this.name.join('.'), this.metadata);
-    if (this.metadata['format-version'] !== 3) throw new FatalError(`Iceberg table ${this.name.join('.')} has format version 2, this sink writes deletion vectors of version 3`, { code: 'ICEBERG_VERSION', hint: "Upgrade it (ALTER TABLE … SET TBLPROPERTIES ('format-version' = '3')) or write to a new table with table.name.format." });
-  }
+  private check(): void { checkMetadata(this.name.join('.'), this.metadata); }
   private get metadata(): Metadata {
     const { metadata } = this.metadataFiles;
     if (metadata === undefined) throw new FatalError(`Table ${this.name.join('.')} is gone`, { code: 'ICEBERG_GONE', hint: 'Restart the connector to make it anew.' });
@@ -76,12 +80,8 @@ class IcebergTable implements LakeTable {
   }
 
   async files(): Promise<readonly LiveFile[]> {
-    const { data, vectors } = await this.reader.read(this.metadata);
-    const files: LiveFile[] = [];
-    for (const [path, entry] of data) {
-      const vector = vectors.get(path);
-      files.push({ path, rows: entry.data_file.record_count, deleted: vector === undefined ? undefined : await this.reader.bitmap(vector) });
-    }
+    const contents = await this.reader.read(this.metadata), files: LiveFile[] = [];
+    for (const [path, entry] of contents.data) files.push({ path, rows: entry.data_file.record_count, deleted: await this.reader.deletedIn(path, contents) });
     return files;
   }
 
@@ -129,7 +129,7 @@ class IcebergTable implements LakeTable {
 
   async commit(change: TableChange): Promise<CommitOutcome> {
     const contents = await this.reader.read(this.metadata);
-    const writer = new SnapshotWriter(this.metadataFiles.folder, this.metadata, contents);
+    const writer = new SnapshotWriter(this.metadataFiles.folder, this.metadata, contents, this.reader);
     const same = (a: Token, b: Token): boolean => a.connector === b.connector && a.topicId === b.topicId && a.partition === b.partition;
     const tokens = [...this.tokens().filter(old => !change.tokens.some(token => same(token, old))), ...change.tokens];
     let outcome: CommitOutcome = 'conflict', made: Awaited<ReturnType<SnapshotWriter['write']>>;
@@ -140,12 +140,7 @@ class IcebergTable implements LakeTable {
       // Nothing names these files then; after `unknown` something may.
       if (outcome === 'conflict') for (const path of writer.written) await unlink(path).catch(() => undefined);
     }
-    if (outcome === 'committed') {
-      for (const { path, place } of made.places) {
-        const bitmap = change.deletes.get(place.dataFile);
-        if (bitmap !== undefined) this.reader.remember(`${path}@${place.offset}`, bitmap);
-      }
-    }
+    if (outcome === 'committed') made.remember();
     return outcome;
   }
 

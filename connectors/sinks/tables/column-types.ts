@@ -62,6 +62,8 @@ export function widened(present: ColumnType, incoming: ColumnType): ColumnType |
   const pair = `${present.kind} ${incoming.kind}`;
   if (pair === 'int long' || pair === 'float double') return incoming;
   if (pair === 'long int' || pair === 'double float') return present;
+  // Fractions of a microsecond are cut in a column that has none, and are zero in one that has them.
+  if (['timestamp timestamp_ns', 'timestamp_ns timestamp', 'timestamptz timestamptz_ns', 'timestamptz_ns timestamptz'].includes(pair)) return present;
   // Text holds whatever the writer can render; a field that became wider than any number type stays readable.
   if (present.kind === 'string' && incoming.kind !== 'list' && incoming.kind !== 'map' && incoming.kind !== 'struct' && incoming.kind !== 'binary') return present;
   if (present.kind === 'decimal' && incoming.kind === 'decimal') {

@@ -45,8 +45,19 @@ export class RoaringBitmap {
   or(other: RoaringBitmap): void {
     for (const [key, container] of other.containers) {
       if (this.containers.has(key)) for (const low of lows(container)) this.add(key * 65_536 + low);
-      else this.containers.set(key, container.kind === 'array' ? { ...container, values: container.values.slice() } : { ...container, words: container.words.slice() });
+      else this.containers.set(key, copyOf(container));
     }
+  }
+
+  /** The positions that another set does not have. */
+  minus(other: RoaringBitmap): RoaringBitmap {
+    const rest = new RoaringBitmap();
+    for (const [key, container] of this.containers) {
+      const theirs = other.containers.get(key);
+      if (theirs === undefined) { rest.containers.set(key, copyOf(container)); continue; }
+      for (const low of lows(container)) { const value = key * 65_536 + low; if (!other.has(value)) rest.add(value); }
+    }
+    return rest;
   }
 
   private keys(): readonly number[] { return [...this.containers.keys()].sort((a, b) => a - b); }
@@ -118,6 +129,7 @@ export class RoaringBitmap {
   }
 }
 
+function copyOf(container: Container): Container { return container.kind === 'array' ? { ...container, values: container.values.slice() } : { ...container, words: container.words.slice() }; }
 function lowerBound({ values, count }: { readonly values: Uint16Array; readonly count: number }, low: number): number {
   if (count > 0 && (values[count - 1] ?? 0) < low) return count;
   let from = 0, to = count;

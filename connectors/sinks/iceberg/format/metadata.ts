@@ -55,6 +55,18 @@ export function checkMetadata(name: string, metadata: Metadata): void {
   if (reasons.length > 0) throw new FatalError(`Iceberg table ${name} uses what this sink cannot write: ${reasons.join(', ')}`, { code: 'ICEBERG_UNSUPPORTED', hint: 'Write to a new table with table.name.format.' });
 }
 
+/** Version 2 has no nanoseconds: the nearest type that it has. */
+export function withoutNanos(type: ColumnType): ColumnType {
+  switch (type.kind) {
+    case 'timestamp_ns': return { kind: 'timestamp' };
+    case 'timestamptz_ns': return { kind: 'timestamptz' };
+    case 'list': return { kind: 'list', element: withoutNanos(type.element) };
+    case 'map': return { kind: 'map', key: withoutNanos(type.key), value: withoutNanos(type.value) };
+    case 'struct': return { kind: 'struct', fields: type.fields.map(field => ({ ...field, type: withoutNanos(field.type) })) };
+    default: return type;
+  }
+}
+
 const SIMPLE = {
   boolean: 'boolean', int: 'int', long: 'long', float: 'float', double: 'double', date: 'date', time: 'time', timestamp: 'timestamp', timestamptz: 'timestamptz',
   timestamp_ns: 'timestamp_ns', timestamptz_ns: 'timestamptz_ns', string: 'string', uuid: 'uuid', binary: 'binary',

@@ -53,7 +53,7 @@ test('row ids are given once and stay when manifests are merged', async () => {
 });
 
 test('snapshots and metadata versions are bounded, but for those that a tag needs', async () => {
-  const table = await icebergFormat(warehouse, 3).openOrCreate(definition, never);
+  const table = await icebergFormat(warehouse, { history: 3 }).openOrCreate(definition, never);
   for (let i = 1; i <= 110; i++) await table.commit(await adding(table, i), never);
   const metadata = await newest();
   expect(metadata.snapshots?.length).toBe(3);
@@ -134,4 +134,35 @@ test('columns are added with fresh ids and widened; what does not fit is refused
   await table.evolve([{ name: 'id', type: { kind: 'int' }, required: true }], never);
   expect((await newest())['last-updated-ms']).toBe(version);
   await expect(table.evolve([{ name: 'id', type: { kind: 'boolean' }, required: true }], never)).rejects.toMatchObject({ code: 'ICEBERG_WIDEN' });
+});
+
+test('position delete files of version 2 are merged before there are many, and are read again from the disk', async () => {
+  const format = icebergFormat(warehouse, { version: 2 }), table = await format.openOrCreate(definition, never);
+  const files = await Promise.all([0, 1].map(async () => { const change = await adding(table, 0); return { ...change.added[0], path: change.added[0]?.path ?? '', rows: 1000, bytes: 100, stats: [] }; }));
+  expect(await table.commit({ ...await adding(table, 1), added: files }, never)).toBe('committed');
+  const deleted = files.map(() => [] as number[]);
+  for (let round = 0; round < 40; round++) {
+    const touched = files.slice(0, round % 3 === 0 ? 1 : 2);
+    touched.forEach((_, i) => deleted[i]?.push(round * 7, round * 7 + 3));
+    expect(await table.commit({ ...await adding(table, round + 2), added: [], deletes: new Map(touched.map((file, i) => [file.path, bitmapOf(deleted[i] ?? [])])), deletedRows: touched.length * 2 }, never)).toBe('committed');
+    if (round % 5 === 0) await table.refresh(never);
+    const summary = currentSnapshot(await newest())?.summary;
+    expect(Number(summary?.['total-delete-files'])).toBeLessThan(16);
+    expect(summary?.['total-position-deletes']).toBe(String(deleted.flat().length));
+  }
+  expect((await newest())['format-version']).toBe(2);
+  // Whatever the option says, the table stays what it is.
+  for (const view of [table, await icebergFormat(warehouse, { version: 3 }).open(definition.name, never)]) {
+    const found = new Map((await view?.files() ?? []).map(file => [file.path, [...file.deleted?.iterate() ?? []]]));
+    expect(files.map(file => found.get(file.path))).toEqual(deleted);
+  }
+  // Another engine takes it to version 3: the first vector of a file has the older position deletes in it.
+  const upgraded = { ...await newest(), 'format-version': 3, 'next-row-id': 0 };
+  const version = Number(await readFile(join(folder(), 'version-hint.text'), 'utf8')) + 1;
+  await writeFile(join(folder(), `v${version}.metadata.json`), stringifyExact(upgraded as unknown as Parameters<typeof stringifyExact>[0]));
+  const later = await icebergFormat(warehouse).open(definition.name, never);
+  const all = bitmapOf([...deleted[0] ?? [], 999]);
+  expect(await later?.commit({ ...await adding(table, 99), added: [], deletes: new Map([[files[0]?.path ?? '', all]]), deletedRows: 1 }, never)).toBe('committed');
+  const found = new Map((await (await icebergFormat(warehouse).open(definition.name, never))?.files() ?? []).map(file => [file.path, [...file.deleted?.iterate() ?? []]]));
+  expect(files.map(file => found.get(file.path))).toEqual([[...deleted[0] ?? [], 999], deleted[1]]);
 });

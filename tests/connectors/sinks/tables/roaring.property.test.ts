@@ -15,6 +15,7 @@ test('a bitmap holds what a set holds, also over its bytes', () => {
     expect([...again.iterate()]).toEqual(sorted);
     expect(b.every(value => again.has(value))).toBe(true);
     expect(again.has(2 ** 46)).toBe(false);
+    expect([...left.minus(of(b)).iterate()]).toEqual(sorted.filter(value => !b.includes(value)));
   }));
 });
 
