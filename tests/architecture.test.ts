@@ -30,7 +30,7 @@ const walls: readonly Wall[] = [
   { of: /^envelopes\//, ours: [], packages: [], node: 'pure' },
   { of: /^runtime\/api\//, ours: [ENVELOPES], packages: [], node: 'pure' },
   { of: /^runtime\/log\/embedded\//, ours: [API, ENVELOPES, LOG_CONTRACT], packages: ['lmdb'], node: 'all' },
-  { of: /^runtime\/log\/kafka\//, ours: [API, ENVELOPES, LOG_CONTRACT], packages: ['kafkajs'], node: 'all' },
+  { of: /^runtime\/log\/kafka\//, ours: [API, ENVELOPES, LOG_CONTRACT], packages: ['kafkajs', 'node-forge'], node: 'all' },
   { of: /^runtime\/log\/[^/]+\.ts$/, ours: [API, ENVELOPES], packages: ['lz4-napi', 'snappy', '@toondepauw/node-zstd', '@node-rs/crc32'], node: 'all' },
   { of: /^runtime\/converters\//, ours: [API, ENVELOPES], packages: [], node: 'all' },
   { of: /^runtime\/transforms\//, ours: [API, ENVELOPES], packages: [], node: 'all' },
