@@ -1,5 +1,5 @@
 /** What goes on beside the stream: the slot's figures, its xmin, its guard, heartbeat statements. Nothing here holds the stream up. */
-import { FatalError } from '../../../runtime/api/errors.ts';
+import { FatalError, RetriableError } from '../../../runtime/api/errors.ts';
 import type { Logger } from '../../../runtime/api/logger.ts';
 import type { Metrics } from '../../../runtime/api/metrics.ts';
 import type { PostgresConfig } from './config.ts';
@@ -16,6 +16,7 @@ export class Housekeeping {
   private nextFigures = 0;
   private nextXmin = 0;
   private busy = false;
+  private acting = false;
   private failure: Error | undefined;
   private previous: { readonly at: number; readonly retained: number } | undefined;
   /** Last xmin of the slot, null when it is not asked for. */
@@ -34,6 +35,17 @@ export class Housekeeping {
     if (xminDue) this.nextXmin = now + xminMs;
     this.nextFigures = now + FIGURES_MS;
     this.figures().catch((error: unknown) => { if (error instanceof FatalError) this.failure = error; else this.logger.debug({ reason: (error as Error).message }, 'slot figures not read'); }).finally(() => { this.busy = false; });
+  }
+
+  /** `heartbeat.action.query`, beside the stream; what fails is told and left to the next heartbeat. */
+  heartbeatAction(): void {
+    const action = this.config['heartbeat.action.query'];
+    if (action === undefined || action === '' || this.acting) return;
+    this.acting = true;
+    this.query(action).catch((error: unknown) => {
+      if (error instanceof RetriableError) this.failure = error;
+      else this.logger.error({ reason: (error as Error).message }, 'heartbeat action query failed');
+    }).finally(() => { this.acting = false; });
   }
 
   /** Reads xmin once before the first event. */

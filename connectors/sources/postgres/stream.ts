@@ -1,36 +1,34 @@
 /**
- * The endless part: the replication stream from a slot, transaction by transaction.
- *
- * Resuming: the server sends again every transaction that ends behind `commitLsn`. Of the one transaction that we had
- * taken in part (same id), events up to `lsn` and its further count are passed over; every other event is new,
- * whatever its LSN, since transactions that overlap commit in another order than they write.
+ * The endless part: the replication stream from a slot, message by message, put into batches with the position behind
+ * them. The connection is replication-link.ts, the position stream-cursor.ts, open transactions streamed-transactions.ts.
  */
-import type { Client } from 'pg';
-import { RetriableError } from '../../../runtime/api/errors.ts';
+import { DataError, RetriableError } from '../../../runtime/api/errors.ts';
+import type { Logger } from '../../../runtime/api/logger.ts';
+import type { Metrics } from '../../../runtime/api/metrics.ts';
 import type { PartitionOffset, SourceOffset, SourcePartition } from '../../../runtime/api/plugin.ts';
+import { heartbeatRecord } from '../capture/heartbeat.ts';
 import { ChangeBatch } from './batch.ts';
 import type { CapturedTable, CapturedTables } from './captured-tables.ts';
-import { type Change, type EventSource, type Operation, type RowImage, UNCHANGED_TOAST } from './change.ts';
+import { type Change, type Operation, type RowImage, UNCHANGED_TOAST } from './change.ts';
 import type { PostgresConfig } from './config.ts';
-import { mapped } from './server-errors.ts';
 import type { EncodingOptions } from './encoding-options.ts';
+import type { Housekeeping } from './housekeeping.ts';
+import type { IncrementalSnapshot } from './incremental.ts';
 import { messageRecord } from './logical-message.ts';
 import { formatLsn } from './lsn.ts';
 import { nowNs } from './now.ts';
 import { type StreamPosition, streamOffset } from './offset.ts';
-import type { IncrementalSnapshot } from './incremental.ts';
-import type { Housekeeping } from './housekeeping.ts';
+import { errorOf, type ReplicationLink } from './replication-link.ts';
+import { identifier } from './replication.ts';
+import { mapped } from './server-errors.ts';
 import type { SnapshotProgress } from './snapshot-progress.ts';
+import { StreamCursor, type Transaction } from './stream-cursor.ts';
+import { StreamedTransactions } from './streamed-transactions.ts';
 import { TransactionTracker } from './transaction-metadata.ts';
-import { heartbeatRecord } from '../capture/heartbeat.ts';
-import type { Logger } from '../../../runtime/api/logger.ts';
-import type { Query } from './schema.ts';
-import { identifier, literal } from './replication.ts';
-import { CopyStream, serverError } from './wire/copy-stream.ts';
-import { decodeMessage, type Message, POSTGRES_EPOCH_US } from './wire/pgoutput.ts';
+import { decodeMessage, isStreamControl, type Message } from './wire/pgoutput.ts';
 
 type Relation = Extract<Message, { kind: 'relation' }>;
-interface Transaction { readonly xid: bigint; readonly finalLsn: bigint; readonly commitUs: bigint; origin: { readonly name: string; readonly lsn: bigint } | null; readonly resume: { lsn: bigint; further: number } | undefined }
+type StreamCommit = Extract<Message, { kind: 'stream-commit' }>;
 
 /** With a full old row (REPLICA IDENTITY FULL) the values that an update left alone are known after all. */
 function completed(after: RowImage, before: RowImage): RowImage {
@@ -41,8 +39,7 @@ function completed(after: RowImage, before: RowImage): RowImage {
 }
 
 export interface StreamParts {
-  readonly client: Client;
-  readonly query: Query;
+  readonly link: ReplicationLink;
   readonly config: PostgresConfig;
   readonly options: EncodingOptions;
   readonly tables: CapturedTables;
@@ -51,136 +48,150 @@ export interface StreamParts {
   readonly wantsMessage: (prefix: string) => boolean;
   readonly housekeeping: Housekeeping;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly progress: SnapshotProgress;
   readonly incremental: IncrementalSnapshot;
+  /** Version of the server, as server_version_num has it. */
+  readonly version: number;
+  /** Members that every offset carries. */
+  readonly originKeys: SourceOffset;
 }
 
-/** Bytes of WAL without anything for us after which the server hears of it at once. */
-const IDLE_BYTES = 8n * 1024n * 1024n;
+/** Bytes of a committed transaction from the spill that go into one batch. */
+const REPLAY_BYTES = 1024 * 1024;
+/** What a row costs beside its bytes, so that many small ones make a batch too. */
+const ROW_BYTES = 200;
+
+/** Options of START_REPLICATION; `slot.stream.params` adds to them and replaces them. */
+function streamParameters(config: PostgresConfig, version: number): ReadonlyMap<string, string> {
+  // Servers below 14 do not know `messages`.
+  const parameters = new Map([['proto_version', '1'], ['publication_names', identifier(config['publication.name'])], ...(version >= 140_000 ? [['messages', 'true'] as const] : [])]);
+  for (const [, name = '', value = ''] of (config['slot.stream.params'] ?? '').matchAll(/([^;=]+)=([^;]*)/g)) parameters.set(name.trim(), value.trim());
+  return parameters;
+}
 
 export class ReplicationStream {
   private readonly parts: StreamParts;
+  private readonly config: PostgresConfig;
+  private readonly link: ReplicationLink;
+  private readonly cursor: StreamCursor;
+  private readonly open: StreamedTransactions;
   private readonly tracker: TransactionTracker | undefined;
   private readonly manual: boolean;
+  private readonly tolerant: boolean;
   private nextHeartbeat = 0;
   /** The server was asked how far it is, for a chunk that waits for that. */
   private asked = false;
-  private readonly stream: CopyStream;
-  private readonly config: PostgresConfig;
-  private readonly options: EncodingOptions;
-  private readonly tables: CapturedTables;
-  private readonly partition: SourcePartition;
   private readonly relations = new Map<number, CapturedTable | null>();
   private readonly skipped: ReadonlySet<string>;
-  private readonly wantsMessage: (prefix: string) => boolean;
-  private transaction: Transaction | undefined;
-  private resume: StreamPosition | undefined;
-  private commitLsn: bigint;
-  private lastCommitLsn: bigint | null = null;
-  private position: StreamPosition;
-  private confirmed: bigint;
-  /** End of the newest WAL that the server has reported with nothing for us in it. */
-  private idleLsn = 0n;
-  private lastStatus = 0;
 
   constructor(parts: StreamParts) {
     this.parts = parts;
-    this.stream = new CopyStream(parts.client);
-    this.config = parts.config; this.options = parts.options; this.tables = parts.tables; this.partition = parts.partition;
-    this.position = parts.from; this.commitLsn = parts.from.commitLsn; this.confirmed = parts.from.commitLsn;
-    this.resume = parts.from.txId !== null && parts.from.lsn > parts.from.commitLsn ? parts.from : undefined;
-    this.skipped = new Set(this.config['skipped.operations'].map(name => name.trim().toLowerCase()));
-    this.wantsMessage = parts.wantsMessage;
-    this.manual = (this.config['lsn.flush.mode'] ?? (this.config['flush.lsn.source'] ? 'connector' : 'manual')) === 'manual';
-    this.tracker = this.config['provide.transaction.metadata'] ? new TransactionTracker([this.config['topic.prefix'], this.config['topic.transaction']].join(this.config['topic.delimiter'])) : undefined;
+    const config = parts.config;
+    this.config = config;
+    this.link = parts.link;
+    this.cursor = new StreamCursor(parts.from);
+    this.open = new StreamedTransactions({ directory: config['slot.stream.spill.directory'], bytes: config['slot.stream.spill.max.bytes'] });
+    this.skipped = new Set(config['skipped.operations'].map(name => name.trim().toLowerCase()));
+    this.manual = (config['lsn.flush.mode'] ?? (config['flush.lsn.source'] ? 'connector' : 'manual')) === 'manual';
+    this.tolerant = config['event.processing.failure.handling.mode'] !== 'fail';
+    this.tracker = config['provide.transaction.metadata'] ? new TransactionTracker([config['topic.prefix'], config['topic.transaction']].join(config['topic.delimiter'])) : undefined;
   }
 
-  start(): void {
-    const parameters = new Map([['proto_version', '1'], ['publication_names', identifier(this.config['publication.name'])], ...(this.messages ? [['messages', 'true'] as const] : [])]);
-    for (const [, name = '', value = ''] of (this.config['slot.stream.params'] ?? '').matchAll(/([^;=]+)=([^;]*)/g)) parameters.set(name.trim(), value.trim());
-    const listed = [...parameters].map(([name, value]) => `${identifier(name)} ${literal(value)}`).join(', ');
-    this.stream.query(`START_REPLICATION SLOT ${identifier(this.config['slot.name'])} LOGICAL ${formatLsn(this.commitLsn)} (${listed})`);
+  /** Resolves when the server streams. */
+  async start(signal: AbortSignal): Promise<void> {
+    try { await this.link.start(this.parts.from.commitLsn, streamParameters(this.config, this.parts.version), signal); } catch (error) { throw mapped(error, this.config); }
   }
-  /** False for servers below 14, which do not know the option. */
-  messages = true;
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
     const heartbeatMs = this.config['heartbeat.interval.ms'];
     const fileMs = this.config['signal.enabled.channels'].includes('file') ? this.config['signal.poll.interval.ms'] : 10_000;
-    const statusMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], fileMs, heartbeatMs > 0 ? heartbeatMs : 10_000));
+    const waitMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], fileMs, heartbeatMs > 0 ? heartbeatMs : 10_000));
     this.nextHeartbeat = performance.now() + heartbeatMs;
     // The pipeline holds records back while it is told of more; what then comes may hold nothing for it, and has to end that.
     let owed = false;
     try {
       while (!signal.aborted) {
-        const buffer = await this.stream.next(owed ? 0 : statusMs, signal);
-        if (performance.now() - this.lastStatus > statusMs) this.sendStatus();
+        const buffer = await this.link.next(owed ? 0 : waitMs, signal);
         this.parts.housekeeping.tick();
-        const batch = new ChangeBatch();
-        const before = this.position;
-        if (buffer !== undefined) { await this.read(buffer, batch); batch.bytes = buffer.length; }
-        batch.more = this.stream.more;
-        await this.between(batch, buffer === undefined);
-        if (batch.length > 0 || this.position !== before || (owed && !batch.more)) {
+        const before = this.cursor.position;
+        const batch = yield* this.read(buffer);
+        batch.more = this.link.more;
+        this.between(batch, buffer === undefined);
+        if (batch.length > 0 || this.cursor.position !== before || (owed && !batch.more)) {
           owed = batch.more;
           batch.offset = this.offset();
           yield batch;
         } else owed ||= batch.more;
-        for await (const more of this.parts.incremental.work(() => formatLsn(this.position.lsn))) { more.offset = this.offset(); yield more; }
-        if (this.parts.incremental.awaited !== undefined && !this.asked) { this.asked = true; this.sendStatus(true); }
+        for await (const more of this.parts.incremental.work(() => formatLsn(this.cursor.position.lsn))) { more.offset = this.offset(); yield more; }
+        if (this.parts.incremental.awaited !== undefined && !this.asked) { this.asked = true; this.link.status(true); }
       }
     } catch (error) { throw mapped(error, this.config); }
   }
 
   private offset(): PartitionOffset {
-    const { position } = this;
-    return { partition: this.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.progress.streamKeys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
+    const { position } = this.cursor;
+    return { partition: this.parts.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.originKeys, ...this.parts.progress.streamKeys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
   }
 
-  /** Heartbeats, and the step over WAL that holds nothing for us: its position is stored first and confirmed after. */
-  private async between(batch: ChangeBatch, quiet: boolean): Promise<void> {
-    const { transaction, position, idleLsn, config } = this;
-    if (transaction === undefined && position.lsn === position.commitLsn && idleLsn > position.commitLsn && (quiet || idleLsn - position.commitLsn > IDLE_BYTES)) {
-      this.commitLsn = idleLsn;
-      this.position = { ...position, commitLsn: idleLsn, lsn: idleLsn, further: 0 };
-    }
+  /** Heartbeats, and the step over WAL that holds nothing for us. */
+  private between(batch: ChangeBatch, quiet: boolean): void {
+    const { config } = this;
+    this.cursor.idle(quiet);
     if (config['heartbeat.interval.ms'] === 0 || performance.now() < this.nextHeartbeat) return;
     this.nextHeartbeat = performance.now() + config['heartbeat.interval.ms'];
     const prefix = config['topic.heartbeat.prefix'] === '__debezium-heartbeat' ? config['heartbeat.topics.prefix'] : config['topic.heartbeat.prefix'];
     batch.addRecord(heartbeatRecord(config['topic.heartbeat.name'] ?? [prefix, config['topic.prefix']].join(config['topic.delimiter']), config['topic.prefix'], Date.now()));
-    const action = config['heartbeat.action.query'];
-    if (action !== undefined && action !== '') await this.parts.query(action);
+    this.parts.housekeeping.heartbeatAction();
   }
 
   /** The offset is durable: its whole transactions may be forgotten by the server. */
   committed(offset: SourceOffset): void {
     const commit = offset['lsn_commit'];
-    if (!this.manual && typeof commit === 'bigint' && commit > this.confirmed) { this.confirmed = commit; this.sendStatus(); }
+    if (!this.manual && typeof commit === 'bigint' && commit > this.link.confirmed) { this.link.confirmed = commit; this.link.status(); }
   }
 
-  private async read(buffer: Buffer, batch: ChangeBatch): Promise<void> {
+  /** Yields batches only where one buffer makes more than one; returns the last. */
+  private async *read(buffer: Buffer | undefined): AsyncGenerator<ChangeBatch, ChangeBatch> {
+    let batch = new ChangeBatch();
+    if (buffer === undefined) return batch;
+    batch.bytes = buffer.length;
     const processedNs = nowNs();
     for (let at = 0; at < buffer.length;) {
       const end = at + 1 + buffer.readInt32BE(at + 1);
       const type = buffer[at];
       if (type === 0x64) {
-        if (buffer[at + 5] === 0x77) { const waiting = this.message(buffer, at + 30, end, buffer.readBigUInt64BE(at + 6), batch, processedNs); if (waiting !== undefined) await waiting; }
-        else if (buffer[at + 5] === 0x6b) this.keepAlive(buffer.readBigUInt64BE(at + 6), buffer[at + 22] === 1, batch);
-      } else if (type === 0x45) {
-        const failure = serverError(buffer, at + 5, end);
-        throw Object.assign(new Error(failure.message), { code: failure.code });
-      } else if (type === 0x63 || type === 0x43 || type === 0x5a) {
+        if (buffer[at + 5] === 0x77) {
+          const lsn = buffer.readBigUInt64BE(at + 6);
+          const waiting = this.message(buffer, at + 30, end, lsn, batch, processedNs);
+          if (waiting !== undefined) { const committed = await waiting; if (committed !== undefined) batch = yield* this.replay(committed, lsn, batch); }
+        } else if (buffer[at + 5] === 0x6b) this.keepAlive(buffer.readBigUInt64BE(at + 6), buffer[at + 22] === 1, batch);
+      } else if (type === 0x45) throw errorOf(buffer, at + 5, end);
+      else if (type === 0x63 || type === 0x43 || type === 0x5a) {
         throw new RetriableError('The server ended the replication stream', { code: 'POSTGRES_STREAM_ENDED', hint: 'The task connects again by itself.' });
       }
       at = end;
     }
+    return batch;
   }
 
-  /** A promise only where the catalogue has to be asked. */
-  private message(buffer: Buffer, start: number, end: number, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<void> | undefined {
-    const message = decodeMessage(buffer, start, end);
+  /** A promise only where the catalogue has to be asked, or a streamed transaction has committed. */
+  private message(buffer: Buffer, start: number, end: number, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<StreamCommit | void> | undefined {
+    try {
+      if (this.open.inside && !isStreamControl(buffer[start])) { this.open.add(buffer, start, end, lsn); return undefined; }
+      return this.take(decodeMessage(buffer, start, end), lsn, batch, processedNs);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      if (!this.tolerant) throw new DataError(`${error.message} (at ${formatLsn(lsn)})`, { code: error.code, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+      this.parts.metrics.add('events_skipped', 1);
+      if (this.config['event.processing.failure.handling.mode'] === 'warn') this.parts.logger.warn({ lsn: formatLsn(lsn), code: error.code, reason: error.message }, 'event cannot be read and is left out');
+      return undefined;
+    }
+  }
+
+  private take(message: Message | undefined, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<StreamCommit | void> | undefined {
     switch (message?.kind) {
-      case 'begin': this.begin(message, lsn); return undefined;
+      case 'begin': this.begin(message.xid, message.finalLsn, message.commitUs, lsn); return undefined;
       case 'commit': this.commit(message.endLsn, message.commitUs, lsn, batch); return undefined;
       case 'relation': return this.relation(message);
       case 'insert': this.row('c', message.relation, undefined, message.after, lsn, batch, processedNs); return undefined;
@@ -188,29 +199,47 @@ export class ReplicationStream {
       case 'delete': this.row('d', message.relation, message.before, undefined, lsn, batch, processedNs); return undefined;
       case 'truncate': for (const relation of message.relations) this.row('t', relation, undefined, undefined, lsn, batch, processedNs); return undefined;
       case 'message': this.logical(message, batch, processedNs); return undefined;
-      case 'origin': if (this.transaction !== undefined) this.transaction.origin = { name: message.name, lsn: message.lsn }; return undefined;
+      case 'origin': if (this.cursor.transaction !== undefined) this.cursor.transaction.origin = { name: message.name, lsn: message.lsn }; return undefined;
+      case 'stream-start': this.open.start(message.xid, lsn); return undefined;
+      case 'stream-stop': this.open.stop(); this.parts.metrics.set('streamed_transactions_spilled_bytes', this.open.spilledBytes); return undefined;
+      case 'stream-abort': this.open.abort(message.xid, message.subtransaction); return undefined;
+      case 'stream-commit': return Promise.resolve(message);
       default: return undefined;
     }
   }
 
-  private begin({ xid, commitUs, finalLsn }: Extract<Message, { kind: 'begin' }>, lsn: bigint): void {
-    const { resume } = this;
-    const mine = resume !== undefined && resume.txId !== null && (resume.txId & 0xffff_ffffn) === BigInt(xid);
+  /** A streamed transaction has committed: its messages as if they came now, in batches that are bounded. */
+  private async *replay({ xid, commitLsn, endLsn, commitUs }: StreamCommit, lsn: bigint, into: ChangeBatch): AsyncGenerator<ChangeBatch, ChangeBatch> {
+    let batch = into;
+    this.begin(xid, commitLsn, commitUs, this.open.firstLsn(xid));
+    for (const kept of this.open.messages(xid)) {
+      const waiting = this.message(kept.message, 0, kept.message.length, kept.lsn, batch, nowNs());
+      if (waiting !== undefined) await waiting;
+      batch.bytes += kept.message.length + ROW_BYTES;
+      if (batch.bytes < REPLAY_BYTES) continue;
+      batch.more = true;
+      batch.offset = this.offset();
+      yield batch;
+      batch = new ChangeBatch();
+    }
+    this.open.drop(xid);
+    this.commit(endLsn, commitUs, lsn, batch);
+    return batch;
+  }
+
+  private begin(xid: number, finalLsn: bigint, commitUs: bigint, lsn: bigint): void {
+    const mine = this.cursor.begin(xid, finalLsn, commitUs);
     this.tracker?.begin(BigInt(xid), lsn, commitUs, mine);
-    this.transaction = { xid: BigInt(xid), finalLsn, commitUs, origin: null, resume: mine ? { lsn: resume.lsn, further: resume.further } : undefined };
-    if (resume !== undefined) this.resume = undefined;
   }
 
   private commit(endLsn: bigint, commitUs: bigint, lsn: bigint, batch: ChangeBatch): void {
     this.flushBegin(batch);
     if (this.tracker !== undefined) batch.addRecord(this.tracker.end(lsn, commitUs));
-    const txId = this.transaction?.xid ?? null;
-    this.commitLsn = endLsn;
-    this.lastCommitLsn = endLsn;
-    this.transaction = undefined;
+    this.cursor.commit(endLsn, commitUs);
     this.parts.incremental.passed(endLsn, batch, () => this.source(endLsn, undefined));
-    this.position = { commitLsn: endLsn, lsn: endLsn, further: 0, txId, timeUs: commitUs, messageType: 'COMMIT' };
   }
+
+  private source(lsn: bigint, transaction: Transaction | undefined): Change['source'] { return this.cursor.source(lsn, transaction, this.parts.housekeeping.xmin); }
 
   private flushBegin(batch: ChangeBatch): void {
     const begun = this.tracker?.takeBegin();
@@ -218,29 +247,20 @@ export class ReplicationStream {
   }
 
   private async relation(message: Relation): Promise<void> {
-    if (!this.tables.captures(message.schema, message.table)) { this.relations.set(message.oid, null); return; }
-    const catalogue = await this.tables.find(message.oid, message.schema, message.table);
-    this.relations.set(message.oid, await this.tables.describe(catalogue, message.columns, 'stream'));
-  }
-
-  /** True when the event at `lsn` was taken before the restart. */
-  private taken(lsn: bigint): boolean {
-    const resume = this.transaction?.resume;
-    if (resume === undefined || lsn > resume.lsn) return false;
-    if (lsn < resume.lsn) return true;
-    if (resume.further < 0) return false;
-    resume.further--;
-    return true;
+    const { tables } = this.parts;
+    if (!tables.captures(message.schema, message.table)) { this.relations.set(message.oid, null); return; }
+    const catalogue = await tables.find(message.oid, message.schema, message.table);
+    this.relations.set(message.oid, await tables.describe(catalogue, message.columns, 'stream'));
   }
 
   private row(op: Operation, oid: number, before: RowImage | undefined, after: RowImage | undefined, lsn: bigint, batch: ChangeBatch, processedNs: bigint): void {
     const table = this.relations.get(oid);
     const wanted = table !== undefined && table !== null && !this.skipped.has(op);
-    if (this.taken(lsn)) { if (wanted && this.tracker !== undefined) this.count(table, { op, before, after }, lsn); return; }
-    const transaction = this.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
+    if (this.cursor.taken(lsn)) { if (wanted && this.tracker !== undefined) this.count(table, { op, before, after }, lsn); return; }
+    const transaction = this.cursor.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
     if (!wanted || this.parts.progress.shown(table.schema.schema, table.schema.table, transaction?.finalLsn ?? 0n)) return;
     const image = before === undefined || after === undefined ? after : completed(after, before);
-    if (this.options.skipUnchanged && op === 'u' && table.encoder.unchanged(before, image)) return;
+    if (this.parts.options.skipUnchanged && op === 'u' && table.encoder.unchanged(before, image)) return;
     this.flushBegin(batch);
     const info = this.tracker === undefined ? undefined : this.count(table, { op, before, after: image }, lsn);
     const change: Change = { table: table.schema, op, before, after: image, source: this.source(lsn, transaction), transaction: info, processedNs };
@@ -253,50 +273,26 @@ export class ReplicationStream {
     return this.tracker?.event(`${schema.schema}.${schema.table}`, lsn, encoder.keyChanged(op, before, after) ? 2 : 1);
   }
 
-  private advance(lsn: bigint, messageType: string): Transaction | undefined {
-    const { transaction, position } = this;
-    const further = position.lsn === lsn && position.txId === transaction?.xid ? position.further + 1 : 0;
-    this.position = { commitLsn: this.commitLsn, lsn, further, txId: transaction?.xid ?? null, timeUs: transaction?.commitUs ?? 0n, messageType };
-    return transaction;
-  }
-
-  private source(lsn: bigint, transaction: Transaction | undefined): EventSource {
-    return {
-      commitUs: transaction?.commitUs ?? nowNs() / 1000n, snapshot: 'false', txId: transaction?.xid ?? null, lsn, lastCommitLsn: this.lastCommitLsn, xmin: this.parts.housekeeping.xmin,
-      origin: transaction?.origin?.name ?? null, originLsn: transaction?.origin?.lsn ?? null,
-    };
-  }
-
   private logical(message: Extract<Message, { kind: 'message' }>, batch: ChangeBatch, processedNs: bigint): void {
     const { lsn, prefix, content, transactional } = message;
-    if (transactional && this.taken(lsn)) return;
-    const transaction = transactional ? this.advance(lsn, 'MESSAGE') : undefined;
-    if (!this.wantsMessage(prefix)) return;
-    if (transactional) this.flushBegin(batch);
-    const info = transactional ? this.tracker?.event('message', lsn, 1) : undefined;
-    batch.addRecord(messageRecord(this.options, { prefix, content, source: this.source(lsn, transaction), processedNs, transaction: info }));
+    if (transactional && this.cursor.taken(lsn)) return;
+    const transaction = transactional ? this.cursor.advance(lsn, 'MESSAGE') : undefined;
+    if (this.parts.wantsMessage(prefix)) {
+      if (transactional) this.flushBegin(batch);
+      const info = transactional ? this.tracker?.event('message', lsn, 1) : undefined;
+      batch.addRecord(messageRecord(this.parts.options, { prefix, content, source: this.source(lsn, transaction), processedNs, transaction: info }));
+    }
+    if (!transactional) this.cursor.pass(lsn);
   }
 
   private keepAlive(walEnd: bigint, reply: boolean, batch: ChangeBatch): void {
     this.asked = false;
-    if (this.transaction === undefined) this.parts.incremental.passed(walEnd, batch, () => this.source(walEnd, undefined));
-    if (this.transaction === undefined) this.idleLsn = walEnd;
-    if (reply) this.sendStatus();
+    if (this.cursor.transaction === undefined) {
+      this.parts.incremental.passed(walEnd, batch, () => this.source(walEnd, undefined));
+      this.cursor.idleLsn = walEnd;
+    }
+    if (reply) this.link.status();
   }
 
-  /** Standby status update: written, flushed, applied. */
-  private sendStatus(reply = false): void {
-    this.lastStatus = performance.now();
-    const flushed = this.confirmed;
-    const status = Buffer.alloc(34);
-    status.write('r');
-    status.writeBigUInt64BE(flushed, 1);
-    status.writeBigUInt64BE(flushed, 9);
-    status.writeBigUInt64BE(flushed, 17);
-    status.writeBigInt64BE(nowNs() / 1000n - POSTGRES_EPOCH_US, 25);
-    status[33] = reply ? 1 : 0;
-    this.stream.send(status);
-  }
-
-  close(): void { this.stream.destroy(); }
+  close(): void { this.open.close(); this.link.destroy(); }
 }

@@ -21,6 +21,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { beginSnapshot, lockTables, readTables, type SnapshotSource } from './snapshot.ts';
 import { SnapshotProgress } from './snapshot-progress.ts';
 import { freshPosition, plan } from './start.ts';
+import { ReplicationLink } from './replication-link.ts';
 import { ReplicationStream } from './stream.ts';
 
 /** Reads the stored offset; connects only when the batches are pulled. */
@@ -106,14 +107,14 @@ class PostgresTask implements SourceTask {
     const { config, context } = this;
     const housekeeping = new Housekeeping(query, config, context.logger, context.metrics);
     await housekeeping.start();
+    const [server] = await query("SELECT current_setting('server_version_num'), (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')");
+    const link = new ReplicationLink({ client, query, config, logger: context.logger, senderTimeoutMs: Number(server?.[1] ?? 0) }, from.commitLsn);
     const stream = new ReplicationStream({
-      client, query, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, progress, incremental: new IncrementalSnapshot({ query: (await this.open(false)).query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(tables, list, statements, signal) }, this.stored),
-      wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }),
+      link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, progress, incremental: new IncrementalSnapshot({ query: (await this.open(false)).query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(tables, list, statements, signal) }, this.stored),
+      wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }), version: Number(server?.[0] ?? 0), originKeys: {},
     });
-    const [version] = await query('SHOW server_version_num');
-    stream.messages = Number(version?.[0] ?? 0) >= 140_000;
-    stream.start();
     this.stream = stream;
+    await stream.start(signal);
     context.logger.info({ slot: config['slot.name'] }, 'streaming');
     yield* stream.batches(signal);
   }

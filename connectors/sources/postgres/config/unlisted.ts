@@ -32,6 +32,8 @@ export const unlistedOptions = {
   'topic.replacement': string({ group: GROUP, importance: 'LOW', hidden: true, doc: 'Replacement that goes with it.' }),
   'topic.transaction': string({ default: 'transaction', group: GROUP, importance: 'LOW', hidden: true, doc: 'Last part of the transaction topic name.' }),
   'database.server.name': string({ group: GROUP, importance: 'LOW', hidden: true, doc: 'Former name of topic.prefix; accepted with a warning.' }),
+  'slot.stream.spill.directory': string({ group: GROUP, importance: 'LOW', hidden: true, doc: 'Where open transactions wait that the server streams (slot.stream.params with streaming); by default the directory for temporary files of the system.' }),
+  'slot.stream.spill.max.bytes': long({ default: 20 * 1024 ** 3, group: GROUP, importance: 'LOW', hidden: true, doc: 'Most bytes of such files; beyond them the task fails.' }),
   'driver.ApplicationName': string({ default: 'Tributary', group: GROUP, importance: 'LOW', hidden: true, doc: 'Name of our connections in pg_stat_activity.' }),
   'driver.connectTimeout': int({ group: GROUP, importance: 'LOW', hidden: true, doc: 'Seconds that opening a connection may take; 0 or nothing leaves it to connection.validation.timeout.ms.' }),
   'driver.loginTimeout': int({ group: GROUP, importance: 'LOW', hidden: true, doc: 'As driver.connectTimeout.' }),

@@ -1,7 +1,7 @@
 /**
  * The bytes of a COPY or of a replication stream, framed by us over the socket of a driver that has connected and
  * authenticated. Chunks are collected and handed out as one buffer of whole messages, which keeps the cost per row
- * low under load; the socket is paused while {@link HIGH_WATER} bytes wait.
+ * low under load; the socket is paused while `highWater` bytes wait, except for the rest of a message that has begun.
  *
  *   message := type byte · length int32 (with itself) · body   (PostgreSQL manual, 55.7)
  */
@@ -10,6 +10,8 @@ import type { Client } from 'pg';
 
 /** Small enough that what is made of one buffer dies young. */
 const HIGH_WATER = 1024 * 1024;
+/** Type and length of a message. */
+const HEAD = 5;
 const COALESCE_BELOW = 128 * 1024;
 const COALESCE_MS = 3;
 
@@ -19,23 +21,30 @@ export interface ServerError { readonly code: string; readonly message: string; 
 export class CopyStream {
   private readonly socket: Socket;
   private chunks: Buffer[] = [];
+  /** Bytes in `chunks`, and how many of them it takes until the first message is whole. */
+  private held = 0;
+  private needed = HEAD;
+  /** Bytes that came since the last take. */
   private waiting = 0;
-  private rest: Buffer | undefined;
+  /** Bytes received since the start. */
+  received = 0;
   private failure: Error | undefined;
   private ended = false;
   private wake: (() => void) | undefined;
   private readonly detach: () => void;
 
   /** Takes the socket over: the driver hears no more of it until {@link release}. */
-  constructor(client: Client) {
+  constructor(client: Client, highWater = HIGH_WATER) {
     const socket = (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream;
     this.socket = socket;
     const driver = socket.listeners('data') as ((chunk: Buffer) => void)[];
     socket.removeAllListeners('data');
     const onData = (chunk: Buffer): void => {
       this.chunks.push(chunk);
+      this.held += chunk.length;
       this.waiting += chunk.length;
-      if (this.waiting > HIGH_WATER) socket.pause();
+      this.received += chunk.length;
+      if (this.waiting > highWater) socket.pause();
       this.wake?.();
     };
     const onEnd = (): void => { this.ended = true; this.wake?.(); };
@@ -95,14 +104,19 @@ export class CopyStream {
 
   private take(): Buffer | undefined {
     if (this.waiting === 0) return undefined;
-    const chunks = this.rest === undefined ? this.chunks : [this.rest, ...this.chunks];
-    const first = chunks[0];
-    const all = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-    this.chunks = [];
     this.waiting = 0;
     if (this.socket.isPaused()) this.socket.resume();
+    // The pieces of a large message are put together once, when all of them are there.
+    if (this.held < this.needed) return undefined;
+    const { chunks } = this;
+    const first = chunks[0];
+    const all = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
     const end = wholeMessages(all);
-    this.rest = end === all.length ? undefined : Buffer.from(all.subarray(end));
+    // A copy: the rest must not keep the whole buffer alive.
+    const rest = Buffer.from(all.subarray(end));
+    this.chunks = rest.length === 0 ? [] : [rest];
+    this.held = rest.length;
+    this.needed = rest.length < HEAD ? HEAD : 1 + rest.readInt32BE(1);
     return end === 0 ? undefined : all.subarray(0, end);
   }
 
@@ -114,8 +128,9 @@ export class CopyStream {
 
 function wholeMessages(buffer: Buffer): number {
   let at = 0;
-  while (at + 5 <= buffer.length) {
+  while (at + HEAD <= buffer.length) {
     const next = at + 1 + buffer.readInt32BE(at + 1);
+    if (next < at + HEAD) throw new Error('Connection out of step: a message of the server has no length');
     if (next > buffer.length) break;
     at = next;
   }

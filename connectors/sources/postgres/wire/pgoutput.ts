@@ -1,5 +1,7 @@
 /**
- * pgoutput, protocol version 1: the messages inside the replication stream's XLogData.
+ * pgoutput, protocol versions 1 and 2 (and 4, where it streams in parallel): the messages inside the replication
+ * stream's XLogData. Between `stream-start` and `stream-stop` every message has the id of its (sub)transaction behind
+ * its type; {@link streamedXid} gives it, and {@link withoutXid} the message as protocol 1 would have it.
  * Grammar: PostgreSQL manual, 55.9 "Logical Replication Message Formats". All integers are big-endian.
  * Column values are not copied: a row is positions in the received buffer.
  */
@@ -18,7 +20,11 @@ export type Message =
   | { readonly kind: 'truncate'; readonly relations: readonly number[] }
   | { readonly kind: 'message'; readonly transactional: boolean; readonly lsn: bigint; readonly prefix: string; readonly content: Buffer }
   | { readonly kind: 'origin'; readonly lsn: bigint; readonly name: string }
-  | { readonly kind: 'type' };
+  | { readonly kind: 'type' }
+  | { readonly kind: 'stream-start'; readonly xid: number; readonly first: boolean }
+  | { readonly kind: 'stream-stop' }
+  | { readonly kind: 'stream-commit'; readonly xid: number; readonly commitLsn: bigint; readonly endLsn: bigint; readonly commitUs: bigint }
+  | { readonly kind: 'stream-abort'; readonly xid: number; readonly subtransaction: number };
 
 /** Microseconds between 1970-01-01 and PostgreSQL's 2000-01-01. */
 export const POSTGRES_EPOCH_US = 946_684_800_000_000n;
@@ -79,9 +85,25 @@ export function decodeMessage(buffer: Buffer, start: number, end: number): Messa
     case 0x4d: return logicalMessage(cursor);
     case 0x4f: return { kind: 'origin', lsn: cursor.uint64(), name: cursor.text() };
     case 0x59: return { kind: 'type' };
+    case 0x53: return { kind: 'stream-start', xid: cursor.uint32(), first: cursor.byte() === 1 };
+    case 0x45: return { kind: 'stream-stop' };
+    case 0x63: { const xid = cursor.uint32(); cursor.skip(1); return { kind: 'stream-commit', xid, commitLsn: cursor.uint64(), endLsn: cursor.uint64(), commitUs: cursor.int64() + POSTGRES_EPOCH_US }; }
+    case 0x41: return { kind: 'stream-abort', xid: cursor.uint32(), subtransaction: cursor.uint32() };
     default: throw malformed(`message type ${buffer[start]} is unknown`);
   }
 }
+
+/** Types of the messages that protocol 2 sends as they are, also between `stream-start` and `stream-stop`. */
+const STREAM_CONTROL = new Set([0x53, 0x45, 0x63, 0x41]);
+export function isStreamControl(type: number | undefined): boolean { return type !== undefined && STREAM_CONTROL.has(type); }
+
+/** Id of the (sub)transaction of a message inside a streamed block. Throws DataError PGOUTPUT_MALFORMED. */
+export function streamedXid(buffer: Buffer, start: number, end: number): number {
+  if (end - start < 5) throw malformed('has no transaction');
+  return buffer.readUInt32BE(start + 1);
+}
+/** A copy of that message without the id. */
+export function withoutXid(buffer: Buffer, start: number, end: number): Buffer { return Buffer.concat([buffer.subarray(start, start + 1), buffer.subarray(start + 5, end)]); }
 
 function update(cursor: Cursor): Message {
   const relation = cursor.uint32();
