@@ -3,7 +3,7 @@ import { configInfo, configInfos, type ConfigInfo, type ConfigInfos } from '../r
 import type { Problem } from '../runtime/api/config.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from '../runtime/worker/connector-config.ts';
 import type { ConnectorConfig, Herder } from '../runtime/worker/herder.ts';
-import { CONNECT_VERSION } from '../runtime/worker/standalone.ts';
+import { CONNECT_VERSION } from '../runtime/worker/connector-validation.ts';
 
 /** Waits for the plugin's preflight; throws ConfigError or NotFoundError when the class is missing or unknown. */
 export async function validationAnswer(herder: Herder, config: ConnectorConfig, signal: AbortSignal): Promise<ConfigInfos> {

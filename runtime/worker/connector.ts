@@ -14,6 +14,8 @@ export interface ConnectorFacts {
   readonly graceMs: number;
   readonly order: (config: ConnectorConfig) => TaskOrder;
   readonly topicSeen: (topic: string) => void;
+  /** Told after each change of the task's state or trace. */
+  readonly changed?: (status: TaskStatus) => void;
 }
 interface Running { readonly thread: Worker; readonly ended: Promise<void>; stopping: boolean }
 
@@ -23,8 +25,7 @@ export class Connector {
   target: TargetState;
   samples: readonly MetricSample[] = [];
   private running: Running | undefined;
-  private state: State = 'UNASSIGNED';
-  private trace: string | undefined;
+  private current: { readonly state: State; readonly trace: string | undefined } = { state: 'UNASSIGNED', trace: undefined };
   private retry: NodeJS.Timeout | undefined;
   private readonly policy = new RestartPolicy();
   private restarts = 0;
@@ -34,6 +35,13 @@ export class Connector {
     this.facts = facts;
     this.config = config;
     this.target = target;
+  }
+
+  private get state(): State { return this.current.state; }
+  private show(state: State, trace?: string): void {
+    if (state === this.current.state && trace === this.current.trace) return;
+    this.current = { state, trace };
+    this.facts.changed?.(this.taskStatus());
   }
 
   /** One change of state after the other. */
@@ -49,17 +57,16 @@ export class Connector {
       this.policy.reset();
       if (this.target === 'RUNNING') { if (this.running === undefined) this.start(); return; }
       await this.halt();
-      this.state = this.target;
-      this.trace = undefined;
+      this.show(this.target);
     });
   }
   /** Stops the task, takes the configuration as it is now, and starts it where the target says so. */
   restart(): Promise<void> {
-    this.state = 'RESTARTING';
+    this.show('RESTARTING', this.current.trace);
     return this.inTurn(async () => {
       await this.halt();
       this.policy.reset();
-      if (this.target === 'RUNNING') this.start(); else this.state = this.target;
+      if (this.target === 'RUNNING') this.start(); else this.show(this.target);
     });
   }
   close(): Promise<void> { return this.inTurn(() => this.halt()); }
@@ -78,7 +85,7 @@ export class Connector {
     let told = false;
     const ended = new Promise<void>(done => {
       thread.on('message', (message: FromTask) => {
-        if (message.kind === 'running') { this.state = 'RUNNING'; this.trace = undefined; }
+        if (message.kind === 'running') this.show('RUNNING');
         else if (message.kind === 'metrics') this.samples = message.samples;
         else if (message.kind === 'topic') this.facts.topicSeen(message.topic);
         else { told = true; failure = message.failure; }
@@ -88,7 +95,7 @@ export class Connector {
     });
     const running: Running = { thread, ended, stopping: false };
     this.running = running;
-    if (this.state !== 'RESTARTING' || this.restarts === 0) this.state = 'RUNNING';
+    if (this.state !== 'RESTARTING' || this.restarts === 0) this.show('RUNNING', this.current.trace);
     void ended.then(() => { this.finished(running, failure); });
   }
 
@@ -99,16 +106,14 @@ export class Connector {
     if (failure !== undefined && !failure.retriable) { this.fail(failure); return; }
     const delay = this.policy.failed();
     this.restarts++;
-    this.state = 'RESTARTING';
     const at = new Date(Date.now() + delay).toISOString();
-    this.trace = `${failure?.trace ?? 'The task ended by itself.'}\nAttempt ${this.policy.attempt} failed; the next one is at ${at}.`;
+    this.show('RESTARTING', `${failure?.trace ?? 'The task ended by itself.'}\nAttempt ${this.policy.attempt} failed; the next one is at ${at}.`);
     logger.warn({ connector: name, task: 0, code: failure?.code, reason: failure?.message, attempt: this.policy.attempt, retryMs: delay }, 'task restarts');
     this.retry = setTimeout(() => { void this.inTurn(async () => { if (this.target === 'RUNNING' && this.running === undefined) this.start(); }); }, delay);
   }
 
   private fail(failure: TaskFailure): void {
-    this.state = 'FAILED';
-    this.trace = failure.trace;
+    this.show('FAILED', failure.trace);
     this.facts.logger.error({ connector: this.facts.name, task: 0, code: failure.code, reason: failure.message, hint: failure.hint }, 'task failed');
   }
 
@@ -141,7 +146,7 @@ export class Connector {
   private info(state: State, trace: string | undefined): StateInfo {
     return { state, worker_id: this.facts.workerId, version: this.facts.version, ...(trace === undefined ? {} : { trace }) };
   }
-  taskStatus(): TaskStatus { return { id: 0, ...this.info(this.state, this.trace) }; }
+  taskStatus(): TaskStatus { return { id: 0, ...this.info(this.current.state, this.current.trace) }; }
   status(): ConnectorStatus {
     const state: State = this.target === 'RUNNING' ? 'RUNNING' : this.target;
     return { name: this.facts.name, connector: this.info(state, undefined), tasks: this.tasks === 0 ? [] : [this.taskStatus()], type: this.facts.type };

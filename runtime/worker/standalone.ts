@@ -4,23 +4,17 @@
  */
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
 import type { Log, StateStore } from '../log/log.ts';
-import { parseConfig } from '../api/config-parse.ts';
-import { ConfigError, ConflictError, NotFoundError, TributaryError } from '../api/errors.ts';
+import type { Problem } from '../api/config.ts';
+import { ConfigError, ConflictError, NotFoundError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Plugin } from '../api/plugin.ts';
 import { resolveProviders } from '../properties.ts';
-import { converterNames, DEFAULT_HEADER_CONVERTER } from '../converters/converters.ts';
-import { createTransforms, predicateNames, transformNames } from '../transforms/transforms.ts';
 import { Connector } from './connector.ts';
-import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
+import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries } from './connector-validation.ts';
 import type * as herder from './herder.ts';
-import { findPlugin, loadPlugins } from './plugins.ts';
-import { convertersFor } from './task-run.ts';
+import { findPlugin } from './plugins.ts';
 import type { WorkerConfig } from './worker-config.ts';
 
-/** Kafka Connect's version whose REST contract is kept (ruling in docs/compatibility.md). */
-export const CONNECT_VERSION = '4.3.1';
-const PREFLIGHT_MS = 10_000;
 
 export interface StandaloneOptions {
   readonly config: WorkerConfig;
@@ -107,31 +101,8 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     return connector;
   }
 
-  /** Declaration, converters, transforms. Preflight is asked for by validate; at creation a task's own start tells. */
-  private async checked(name: string, config: herder.ConnectorConfig): Promise<void> {
-    const problems = await this.problems({ ...config, name }, AbortSignal.timeout(PREFLIGHT_MS), false);
-    if (problems.length === 0) return;
-    const lines = problems.map(({ message }) => message).join('\n');
-    throw new ConfigError(`Connector configuration is invalid and contains the following ${problems.length} error(s):\n${lines}\nYou can also find the above list of errors at the endpoint \`/connector-plugins/{connectorType}/config/validate\``, { code: 'CONFIG_INVALID' });
-  }
-
-  async problems(given: herder.ConnectorConfig, signal: AbortSignal, live = true): Promise<readonly { readonly option: string; readonly message: string }[]> {
-    const config = resolveProviders(given);
-    const type = config['connector.class'];
-    if (type === undefined) throw new ConfigError(`Connector config ${shown(config)} contains no connector type`, { code: 'CLASS_MISSING' });
-    const plugin = await findPlugin(this.options.pluginsUrl, type);
-    const worker = parseConfig(plugin.kind === 'source' ? sourceConnectorConfig : sinkConnectorConfig, config);
-    const own = parseConfig(plugin.config, config);
-    const found = [...worker.problems, ...own.problems.filter(({ option }) => !worker.problems.some(problem => problem.option === option))];
-    for (const make of [() => convertersFor(config, this.options.properties), () => createTransforms(config)]) {
-      try { make(); } catch (error) {
-        if (!(error instanceof TributaryError)) throw error;
-        found.push({ option: /configuration (\S+?):/.exec(error.message)?.[1] ?? 'transforms', message: error.message });
-      }
-    }
-    if (live && own.config !== undefined && plugin.preflight !== undefined) found.push(...await plugin.preflight(own.config, signal));
-    return found;
-  }
+  private checked(name: string, config: herder.ConnectorConfig): Promise<void> { return checkConnector({ ...config, name }, this.options); }
+  problems(config: herder.ConnectorConfig, signal: AbortSignal): Promise<readonly Problem[]> { return connectorProblems(config, this.options, signal, true); }
 
   private keep(name: string, stored: Stored): Promise<void> { return this.states.put([[name, JSON.stringify(stored)]]); }
   private async store(name: string, config: herder.ConnectorConfig, target: herder.TargetState): Promise<Connector> {
@@ -245,13 +216,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     await this.forgetTopics(name);
   }
 
-  async plugins(connectorsOnly: boolean): Promise<readonly herder.PluginEntry[]> {
-    const connectors = (await loadPlugins(this.options.pluginsUrl)).map((plugin): herder.PluginEntry => ({ class: plugin.names[0], type: plugin.kind, version: plugin.version }));
-    const sorted = [...connectors.filter(({ type }) => type === 'sink'), ...connectors.filter(({ type }) => type === 'source')];
-    if (connectorsOnly) return sorted;
-    const named = (type: herder.PluginEntry['type'], names: readonly string[]): herder.PluginEntry[] => names.map(name => ({ class: name, type, version: CONNECT_VERSION }));
-    return [...sorted, ...named('converter', converterNames), ...named('header_converter', [DEFAULT_HEADER_CONVERTER]), ...named('transformation', transformNames), ...named('predicate', predicateNames)];
-  }
+  plugins(connectorsOnly: boolean): Promise<readonly herder.PluginEntry[]> { return pluginEntries(this.options.pluginsUrl, connectorsOnly); }
   plugin(name: string): Promise<Plugin> { return findPlugin(this.options.pluginsUrl, name); }
   metrics(): readonly herder.MetricSample[] { return [...this.all.values()].flatMap(connector => connector.metrics()); }
 
@@ -263,5 +228,3 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
 }
 
 function portOf(listener: string | undefined): string { return listener === undefined ? '8083' : new URL(listener.replace(/:\/\/:/, '://127.0.0.1:')).port || '8083'; }
-/** Keys only: a value may be a secret. */
-function shown(config: herder.ConnectorConfig): string { return `{${Object.keys(config).sort().join(', ')}}`; }
