@@ -4,15 +4,12 @@
  * is durable.
  */
 import type { Converter, Transform } from '../api/converter.ts';
-import { DataError } from '../api/errors.ts';
 import type { Metrics } from '../api/metrics.ts';
 import type { EncodedHeader, JsonOptions, PartitionOffset, SourceBatch, SourceRecord, SourceTask } from '../api/plugin.ts';
 import type { Log, LogWriter, TopicAppend } from '../log/log.ts';
-import { BatchBuilder, partOf } from '../log/record-batch.ts';
-import { partitionFor } from './partitioner.ts';
+import { partOf } from '../log/record-batch.ts';
+import { Bodies, BuilderPool } from './bodies.ts';
 
-/** Size of a batch body at which it is closed, in bytes. */
-const BODY_BYTES = 900_000;
 /** Bytes over all topics at which an append starts although the source has more. */
 const APPEND_BYTES = 4 * 1024 * 1024;
 
@@ -49,8 +46,9 @@ class Run {
 
   constructor(pipeline: SourcePipeline, writer: LogWriter, signal: AbortSignal) {
     this.pipeline = pipeline; this.writer = writer; this.signal = signal;
-    this.bodies = new Bodies(pipeline.log, pipeline.topicSeen);
-    this.spare = new Bodies(pipeline.log, pipeline.topicSeen);
+    const pool = new BuilderPool();
+    this.bodies = new Bodies(pipeline.log, pipeline.topicSeen, pool);
+    this.spare = new Bodies(pipeline.log, pipeline.topicSeen, pool);
     const key = pipeline.keyConverter.plainJson, value = pipeline.valueConverter.plainJson;
     this.fast = key !== undefined && value !== undefined && pipeline.transforms.length === 0 ? { keySchemas: key.schemas, valueSchemas: value.schemas } : undefined;
   }
@@ -61,8 +59,9 @@ class Run {
     for (let i = 0; i < batch.length; i++) {
       if (json === undefined) await this.general(batch.decode(i), now);
       else {
-        const topic = await this.bodies.topic(batch.topic(i));
-        topic.append(now, out => json.writeKey(i, out), out => json.writeValue(i, out), json.headers(i));
+        const found = this.bodies.topic(batch.topic(i));
+        const topic = found instanceof Promise ? await found : found;
+        this.bodies.append(topic, now, out => json.writeKey(i, out), out => json.writeValue(i, out), json.headers(i));
       }
     }
     this.pipeline.metrics.add('source_records', batch.length);
@@ -80,8 +79,7 @@ class Run {
     const key = this.pipeline.keyConverter.encode(topic, current.key.schema, current.key.value);
     const value = this.pipeline.valueConverter.encode(topic, current.value.schema, current.value.value);
     const encoded = headers.map((header): EncodedHeader => ({ name: header.name, value: this.pipeline.headerConverter.encode(topic, header.schema, header.value) }));
-    const builder = await this.bodies.topic(topic);
-    builder.append(timestamp ?? now, partOf(key), partOf(value), encoded);
+    this.bodies.append(await this.bodies.topic(topic), timestamp ?? now, partOf(key), partOf(value), encoded);
   }
 
   /** Starts the append of what is filled, after the one before it is durable. */
@@ -107,59 +105,5 @@ class Run {
   async finish(): Promise<void> {
     await this.append();
     await this.inFlight;
-  }
-}
-
-interface Appender { append: BatchBuilder['append'] }
-
-/** The bodies being filled, per topic partition. */
-class Bodies {
-  private readonly log: Log;
-  private readonly topics = new Map<string, TopicBodies>();
-  private readonly topicSeen: (topic: string) => void;
-  constructor(log: Log, topicSeen: (topic: string) => void) { this.log = log; this.topicSeen = topicSeen; }
-
-  get bytes(): number { let sum = 0; for (const topic of this.topics.values()) sum += topic.bytes; return sum; }
-
-  topic(name: string): Appender | Promise<Appender> { return this.topics.get(name) ?? this.open(name); }
-
-  private async open(name: string): Promise<Appender> {
-    const { partitions } = await this.log.createTopic(name);
-    const bodies = new TopicBodies(name, partitions);
-    this.topics.set(name, bodies);
-    this.topicSeen(name);
-    return bodies;
-  }
-
-  take(): TopicAppend[] { return [...this.topics.values()].flatMap(topic => topic.take()); }
-  reset(): void { for (const topic of this.topics.values()) topic.reset(); }
-}
-
-class TopicBodies implements Appender {
-  private readonly name: string;
-  private readonly partitions: readonly BatchBuilder[][];
-
-  constructor(name: string, partitions: number) { this.name = name; this.partitions = Array.from({ length: partitions }, () => [new BatchBuilder()]); }
-
-  get bytes(): number { let sum = 0; for (const builders of this.partitions) for (const builder of builders) sum += builder.bytes; return sum; }
-
-  append: BatchBuilder['append'] = (timestamp, key, value, headers) => {
-    const builders = this.partitions.length === 1 ? this.partitions[0] : this.partitions[partitionFor(key, this.partitions.length)];
-    if (builders === undefined) throw new DataError(`Topic ${this.name} has no such partition`, { code: 'PARTITION_UNKNOWN' });
-    let builder = builders.at(-1);
-    if (builder === undefined || builder.bytes >= BODY_BYTES) { builder = new BatchBuilder(); builders.push(builder); }
-    builder.append(timestamp, key, value, headers);
-  };
-
-  take(): TopicAppend[] {
-    return this.partitions.flatMap((builders, partition) => builders.filter(({ records }) => records > 0).map(builder => ({ topic: this.name, partition, body: builder.body() })));
-  }
-
-  /** Keeps one buffer per partition, whatever a burst needed. */
-  reset(): void {
-    for (const builders of this.partitions) {
-      builders.length = 1;
-      builders[0]?.reset();
-    }
   }
 }

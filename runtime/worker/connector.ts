@@ -19,6 +19,9 @@ export interface ConnectorFacts {
 }
 interface Running { readonly thread: Worker; readonly ended: Promise<void>; stopping: boolean }
 
+/** Room for short-lived objects in a task's heap: rows die at once, and more room only makes the process larger. */
+const YOUNG_MEGABYTES = 24;
+
 export class Connector {
   readonly facts: ConnectorFacts;
   config: ConnectorConfig;
@@ -80,7 +83,7 @@ export class Connector {
       this.fail({ message: (error as Error).message, code: 'CONFIG_UNRESOLVED', hint: 'Mend what the configuration refers to and restart the connector.', trace: (error as Error).message, retriable: false });
       return;
     }
-    const thread = new Worker(new URL(`./task-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), { workerData: order, name: `${this.facts.name}-0` });
+    const thread = new Worker(new URL(`./task-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), { workerData: order, name: `${this.facts.name}-0`, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
     let failure: TaskFailure | undefined;
     let told = false;
     const ended = new Promise<void>(done => {
