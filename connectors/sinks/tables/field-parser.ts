@@ -12,6 +12,8 @@ export type FieldParser = (b: Buffer, at: number, cell: ColumnBuffer, row: numbe
 
 /** Set by {@link number}: what it read. A module variable, since a second result would cost an object for each value. */
 let whole = 0;
+/** Days below this are Debezium's infinities and what DuckDB has no date for. */
+const LEAST_DAY = -2_147_000_000;
 const MINUS = 0x2d, ZERO = 0x30, NINE = 0x39, QUOTE = 0x22, BACKSLASH = 0x5c;
 
 /** `placeholder` stands for a value that the source did not send. */
@@ -31,7 +33,7 @@ function valueParser(schema: Schema, column: Column, placeholder: string): Field
   const semantic = (schema.name ?? '').slice((schema.name ?? '').lastIndexOf('.') + 1);
   const integer = schema.type === 'int8' || schema.type === 'int16' || schema.type === 'int32' || schema.type === 'int64';
   switch (column.type.kind) {
-    case 'int': case 'date': return integer && schema.type !== 'int64' ? intoInt : general;
+    case 'int': case 'date': return integer && schema.type !== 'int64' ? column.type.kind === 'date' ? intoDate : intoInt : general;
     case 'long': return integer ? scaledLong(1, false) : general;
     case 'time': case 'timestamp': {
       if (!integer || semantic.startsWith('Nano')) return general;
@@ -72,6 +74,12 @@ const intoInt: FieldParser = (b, at, cell, row) => {
   return end;
 };
 
+const intoDate: FieldParser = (b, at, cell, row) => {
+  const end = intoInt(b, at, cell, row);
+  // The two ends of the calendar have meanings of their own.
+  return end >= 0 && whole > LEAST_DAY ? end : -1;
+};
+
 function scaledLong(factor: number, calendar: boolean): FieldParser {
   return (b, at, cell, row) => {
     const end = number(b, at);
@@ -82,7 +90,9 @@ function scaledLong(factor: number, calendar: boolean): FieldParser {
     if (factor !== 1) return -1;
     const stop = skipValue(b, at), text = b.toString('latin1', at, stop);
     if (!/^-?\d+$/.test(text)) return -1;
-    cell.setLong(row, calendar ? timestampMicros(BigInt(text)) : BigInt(text));
+    const value = calendar ? timestampMicros(BigInt(text)) : BigInt(text);
+    if (BigInt.asIntN(64, value) !== value) return -1;
+    cell.setLong(row, value);
     return stop;
   };
 }
@@ -164,7 +174,7 @@ const intoZoned: FieldParser = (b, at, cell, row) => {
   const days = daysOf(two(at + 1) * 100 + two(at + 3), two(at + 6), two(at + 9));
   const seconds = days * 86_400 + two(at + 12) * 3600 + two(at + 15) * 60 + two(at + 18), micros = seconds * 1_000_000 + fraction;
   if (Number.isSafeInteger(micros)) cell.setSafeLong(row, micros);
-  else cell.setLong(row, BigInt(seconds) * 1_000_000n + BigInt(fraction));
+  else cell.setLong(row, timestampMicros(BigInt(seconds) * 1_000_000n + BigInt(fraction)));
   return i + 2;
 };
 

@@ -7,6 +7,13 @@ const LAST = 9_223_372_036_825_200_000n, FIRST = -9_223_372_022_400_000_000n;
 
 /** Microseconds as DuckDB takes them: what lies outside its calendar is infinite. */
 export function timestampMicros(value: bigint): bigint { return value >= LAST ? INFINITY : value <= FIRST ? MINUS_INFINITY : value; }
+/** Nanoseconds likewise: what 64 bits do not hold is infinite. */
+export function timestampNanos(value: bigint): bigint { return value > INFINITY ? INFINITY : value < MINUS_INFINITY ? MINUS_INFINITY : value; }
+
+/** Days that stand for PostgreSQL's infinite dates in Debezium's records (a 32-bit overflow there), and DuckDB's own. */
+const DATE_INFINITY = -2_147_472_692, DATE_MINUS_INFINITY = -2_147_472_691, LAST_DAY = 2_147_483_647;
+/** Days as DuckDB takes them. */
+export function dateDays(value: number): number { return value === DATE_INFINITY ? LAST_DAY : value === DATE_MINUS_INFINITY || value < -LAST_DAY ? -LAST_DAY : value; }
 
 const DAY_MICROS = 86_400_000_000n;
 
@@ -18,7 +25,7 @@ export function daysOf(year: number, month: number, day: number): number {
   return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468;
 }
 
-/** ISO text with a zone → microseconds since the epoch; digits beyond are cut. Undefined for anything else. */
+/** ISO text with a zone → microseconds since the epoch as {@link timestampMicros} has them; digits beyond are cut. Undefined for anything else. */
 export function parseZoned(text: string): bigint | undefined {
   if (text === 'infinity') return INFINITY;
   if (text === '-infinity') return MINUS_INFINITY;
@@ -27,7 +34,7 @@ export function parseZoned(text: string): bigint | undefined {
   const [, year = '', month = '', day = '', hour = '', minute = '', second = '0', fraction = '', sign, offsetHour = '0', offsetMinute = '0', offsetSecond = '0'] = match;
   let seconds = Number(hour) * 3600 + Number(minute) * 60 + Number(second);
   if (sign !== undefined) seconds -= (sign === '-' ? -1 : 1) * (Number(offsetHour) * 3600 + Number(offsetMinute) * 60 + Number(offsetSecond));
-  return BigInt(daysOf(Number(year), Number(month), Number(day))) * DAY_MICROS + BigInt(seconds) * 1_000_000n + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
+  return timestampMicros(BigInt(daysOf(Number(year), Number(month), Number(day))) * DAY_MICROS + BigInt(seconds) * 1_000_000n + BigInt(fraction.slice(0, 6).padEnd(6, '0')));
 }
 
 /** Microseconds past midnight → `HH:MM:SS[.ffffff]`. */

@@ -9,7 +9,7 @@ import type { Schema, Struct, Value, ValueMap } from '../../../envelopes/schema.
 import { DataError } from '../../../runtime/api/errors.ts';
 import type { ColumnBuffer } from './column-buffer.ts';
 import type { Column, ColumnType } from './table.ts';
-import { clockText, parseZoned, timestampMicros } from './time-text.ts';
+import { clockText, dateDays, parseZoned, timestampMicros, timestampNanos } from './time-text.ts';
 
 type Physical = boolean | number | bigint | string | Uint8Array | DuckDBValue;
 type Convert = (value: Value) => Physical;
@@ -74,13 +74,13 @@ function converter(schema: Schema, type: ColumnType, name: string): Convert {
   switch (type.kind) {
     case 'boolean': return value => value as boolean;
     case 'int': return value => value as number;
-    case 'date': return value => value as number;
+    case 'date': return value => dateDays(value as number);
     case 'float': return value => value as number;
     case 'double': return value => Number(value);
-    case 'long': return integer(name);
-    case 'time': return scaled(semantic, { Time: 1000n, MicroTime: 1n, NanoTime: -1000n }, name);
-    case 'timestamp': { const micros = scaled(semantic, { Timestamp: 1000n, MicroTimestamp: 1n, NanoTimestamp: -1000n }, name); return value => timestampMicros(micros(value) as bigint); }
-    case 'timestamp_ns': return scaled(semantic, { Timestamp: 1_000_000n, MicroTimestamp: 1000n, NanoTimestamp: 1n }, name);
+    case 'long': return within64(integer(name), name);
+    case 'time': return within64(scaled(semantic, { Time: 1000n, MicroTime: 1n, NanoTime: -1000n }, name), name);
+    case 'timestamp': { const micros = scaled(semantic, { Timestamp: 1000n, MicroTimestamp: 1n, NanoTimestamp: -1000n }, name); return value => timestampMicros(micros(value)); }
+    case 'timestamp_ns': { const nanos = scaled(semantic, { Timestamp: 1_000_000n, MicroTimestamp: 1000n, NanoTimestamp: 1n }, name); return value => timestampNanos(nanos(value)); }
     case 'timestamptz': case 'timestamptz_ns': return value => parseZoned(value as string) ?? misfit(name, 'a timestamp with zone');
     case 'decimal': return decimalOf(schema, type.precision, type.scale, name);
     case 'uuid': return value => uuidBits(value as string) ?? misfit(name, 'a UUID');
@@ -96,17 +96,20 @@ function misfit(column: string, what: string): never {
   throw new DataError(`A value of column ${column} is not ${what}`, { code: 'VALUE_MISFIT', hint: 'Look at the record with "tributary read"; errors.tolerance=all skips such records.' });
 }
 
-function integer(name: string): Convert {
+function integer(name: string): (value: Value) => bigint {
   return value => (typeof value === 'bigint' ? value : typeof value === 'number' ? BigInt(value) : misfit(name, 'a whole number'));
+}
+/** Never cut silently to 64 bits. */
+function within64(whole: (value: Value) => bigint, name: string): Convert {
+  return value => { const found = whole(value); return BigInt.asIntN(64, found) === found ? found : misfit(name, 'within 64 bits'); };
 }
 
 /** Times of `io.debezium.time.*` and Connect; a negative factor divides, rounding down. */
-function scaled(semantic: string, factors: Readonly<Record<string, bigint>>, name: string): Convert {
+function scaled(semantic: string, factors: Readonly<Record<string, bigint>>, name: string): (value: Value) => bigint {
   const factor = factors[semantic.slice(semantic.lastIndexOf('.') + 1)] ?? 1n;
   const whole = integer(name);
   if (factor === 1n) return whole;
-  if (factor > 0n) return value => BigInt.asIntN(64, (whole(value) as bigint) * factor);
-  return value => floorDivide(whole(value) as bigint, -factor);
+  return factor > 0n ? value => whole(value) * factor : value => floorDivide(whole(value), -factor);
 }
 function floorDivide(value: bigint, by: bigint): bigint { const quotient = value / by; return value < 0n && quotient * by !== value ? quotient - 1n : quotient; }
 

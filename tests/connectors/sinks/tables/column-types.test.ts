@@ -1,5 +1,9 @@
 /** The written table: which column each Debezium and Connect type becomes, as shared by all formats and as Delta keeps it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { encodeSchema as deltaSchema } from '../../../../connectors/sinks/delta/format/schema.ts';
+import { encodeSchema as icebergSchema } from '../../../../connectors/sinks/iceberg/format/metadata.ts';
 import * as types from '../../../../envelopes/logical/schemas.ts';
 import type { Schema } from '../../../../envelopes/schema.ts';
 import { nearestType } from '../../../../connectors/sinks/delta/format/schema.ts';
@@ -27,6 +31,29 @@ for (const [name, schema, column, delta = column] of table) {
     expect(duckType(nearestType(columnType(types.optional(schema))))).toBe(delta);
   });
 }
+
+type Named = string | { readonly [key: string]: Named | readonly Named[] | boolean | number };
+/** A JSON type of either format in one line. */
+function typeName(type: Named): string {
+  if (typeof type === 'string') return type.replace(', ', ',');
+  const of = (key: string): string => typeName(type[key] as Named);
+  switch (type['type']) {
+    case 'list': return `list<${of('element')}>`;
+    case 'array': return `array<${of('elementType')}>`;
+    case 'map': return 'keyType' in type ? `map<${of('keyType')}, ${of('valueType')}>` : `map<${of('key')}, ${of('value')}>`;
+    default: return `struct<${(type['fields'] as readonly { readonly name: string; readonly type: Named }[]).map(field => `${field.name} ${typeName(field.type)}`).join(', ')}>`;
+  }
+}
+
+test('docs/sinks.md has this table', () => {
+  const rows = table.map(([name, schema]) => {
+    const column = { name: 'c', type: columnType(schema), required: false };
+    const [iceberg] = icebergSchema([column], [], 0).fields, [delta] = (JSON.parse(deltaSchema([column])) as { readonly fields: readonly { readonly type: Named }[] }).fields;
+    return `| ${name} | ${typeName(iceberg?.type as Named)} | ${typeName(delta?.type ?? '')} |`;
+  });
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/sinks.md'), 'utf8');
+  expect(page).toContain(`| record | Iceberg | Delta |\n|---|---|---|\n${rows.join('\n')}\n`);
+});
 
 test('only key columns are required', () => {
   expect(columnsOf(types.struct({ id: types.INT32, name: types.STRING }), ['id'], type => type)).toEqual([{ name: 'id', type: { kind: 'int' }, required: true }, { name: 'name', type: { kind: 'string' }, required: false }]);
