@@ -61,7 +61,16 @@ export interface TaskContext {
   readonly metrics: Metrics;
 }
 
+/** A text that a source keeps for itself, beside its offset; it outlives restarts and resets of the offset. Not atomic with records. */
+export interface SourceMemory {
+  get(): Promise<string | undefined>;
+  /** Durable when it resolves. */
+  put(text: string): Promise<void>;
+}
+
 export interface SourceContext extends TaskContext {
+  /** Absent where nothing can be kept. */
+  readonly memory?: SourceMemory;
   /** Stored offset of a partition, read before the first batch; undefined = never ran. */
   offset(partition: SourcePartition): Promise<SourceOffset | undefined>;
 }

@@ -70,8 +70,10 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
   const { config, extra } = parsedPlugin(plugin.config, order.config, logger);
   const { key, value, header } = convertersFor(order.config, order.worker);
   const transforms = createTransforms(order.config) as readonly Transform<SourceRecord>[];
+  const memory = log.state('source-memory');
   await using task = await plugin.open(config, {
     connector: order.connector, task: order.task, logger, metrics,
+    memory: { get: () => memory.get(order.connector), put: text => memory.put([[order.connector, text]]) },
     offset: async partition => {
       const wanted = stringifyExact(partition);
       return (await log.sourceOffsets(order.connector)).find(stored => stringifyExact(stored.partition) === wanted)?.offset;

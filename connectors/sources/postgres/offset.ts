@@ -35,6 +35,13 @@ function big(value: unknown): bigint | undefined {
   return typeof value === 'string' && /^\d+$/.test(value) ? BigInt(value) : undefined;
 }
 
+/** Where the stream stood beside a snapshot that has not ended; undefined when it had not begun. */
+export function besidePosition(offset: SourceOffset | undefined): StreamPosition | undefined {
+  const commitLsn = big(offset?.['lsn_commit']);
+  if (offset === undefined || commitLsn === undefined) return undefined;
+  return { commitLsn, lsn: big(offset['lsn_proc']) ?? commitLsn, further: Number(offset['lsn_events_processed'] ?? 0), txId: big(offset['txId']) ?? null, timeUs: big(offset['ts_usec']) ?? 0n, messageType: String(offset['messageType'] ?? '') };
+}
+
 /** What a stored offset says: where to stream from, or that the snapshot has to be (or go on being) made. */
 export function resumeFrom(offset: SourceOffset | undefined): StreamPosition | 'snapshot' {
   const lsn = big(offset?.['lsn']);

@@ -112,6 +112,9 @@ export class ReplicationLink {
     return buffer;
   }
 
+  /** To be called now and then while nothing is read: a server that hears nothing cuts the connection. */
+  keepAlive(): void { if (performance.now() - this.lastStatus > this.statusMs) this.status(); }
+
   /** Standby status update: written, flushed, applied. With `reply` the server is asked for an answer. */
   status(reply = false): void {
     this.lastStatus = performance.now();

@@ -31,8 +31,8 @@ export interface CatalogueTable {
   readonly replicaIdentity: string;
 }
 
-/** One column of the wire; `codec` undefined = left out of the record. */
-export interface TableColumn { readonly name: string; readonly codec: ColumnCodec | undefined; readonly schema: Schema; readonly missing: Value }
+/** One column of the wire, `name` as options adjust it; `codec` undefined = left out of the record. */
+export interface TableColumn { readonly name: string; readonly wireName: string; readonly codec: ColumnCodec | undefined; readonly schema: Schema; readonly missing: Value }
 
 export interface TableSchema {
   readonly schema: string;
@@ -122,12 +122,12 @@ function bareColumn(wire: WireColumn, catalogue: CatalogueTable, types: Readonly
   const name = options.fieldName(wire.name);
   const type = types.get(wire.typeOid);
   const codec = type === undefined ? undefined : codecFor(type, wire.typmod, options);
-  if (type === undefined || codec === undefined) return { name, codec: undefined, schema: optional({ type: 'string', optional: true }), missing: null };
+  if (type === undefined || codec === undefined) return { name, wireName: wire.name, codec: undefined, schema: optional({ type: 'string', optional: true }), missing: null };
   const known = catalogue.columns.find(column => column.name === wire.name);
   const isOptional = !(known?.notNull ?? wire.isKey) && !catalogue.key.includes(wire.name);
   const fallback = defaultValue(known === undefined || known.generated ? null : known.defaultExpression, type, codec);
   const schema: Schema = { ...codec.schema, optional: isOptional, ...(fallback !== undefined && { default: fallback }) };
-  return { name, codec, schema, missing: null };
+  return { name, wireName: wire.name, codec, schema, missing: null };
 }
 
 /** The column as it stands in the row: left out, masked, cut or described as the options say. */

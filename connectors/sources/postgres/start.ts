@@ -6,29 +6,34 @@ import type { StreamPosition } from './offset.ts';
 import { literal, type SlotState } from './replication.ts';
 import type { Query } from './schema.ts';
 
-export interface Plan { readonly reads: boolean; readonly streams: boolean; readonly from: StreamPosition | undefined }
+/** `reads`: a snapshot from its beginning; `goesOn`: one that was begun. */
+export interface Plan { readonly reads: boolean; readonly goesOn: boolean; readonly streams: boolean; readonly from: StreamPosition | undefined }
 
 /** A position from which nothing has been taken yet. */
 export function freshPosition(lsn: bigint): StreamPosition { return { commitLsn: lsn, lsn, further: 0, txId: null, timeUs: 0n, messageType: '' }; }
 
-/** `stored` is 'snapshot' when there is no offset, or one of a snapshot that has not ended. Throws FatalError POSTGRES_SLOT_GONE or POSTGRES_SLOT_AHEAD where changes would be passed over in silence. */
-export async function plan(query: Query, config: PostgresConfig, stored: StreamPosition | 'snapshot', slot: SlotState | undefined, logger: Logger): Promise<Plan> {
+/**
+ * `stored` is 'snapshot' when nothing can be gone on from; `begun` when it is the position of a snapshot that has not
+ * ended. Throws FatalError POSTGRES_SLOT_GONE or POSTGRES_SLOT_AHEAD where changes would be passed over in silence.
+ */
+export async function plan(query: Query, config: PostgresConfig, stored: StreamPosition | 'snapshot', begun: boolean, slot: SlotState | undefined, logger: Logger): Promise<Plan> {
   const mode = config['snapshot.mode'];
   const byConfiguration = mode === 'configuration_based';
   const streams = mode !== 'initial_only' && (!byConfiguration || config['snapshot.mode.configuration.based.start.stream']);
   const data = byConfiguration ? config['snapshot.mode.configuration.based.snapshot.data'] : mode !== 'no_data';
-  if (stored === 'snapshot') return { reads: data, streams, from: undefined };
-  if (mode === 'always') return { reads: true, streams, from: undefined };
-  if (!streams) return { reads: false, streams, from: stored };
+  const goesOn = begun && data;
+  if (stored === 'snapshot') return { reads: data, goesOn: false, streams, from: undefined };
+  if (mode === 'always' && !goesOn) return { reads: true, goesOn: false, streams, from: undefined };
+  if (!streams) return { reads: false, goesOn, streams, from: stored };
   const again = mode === 'when_needed' || (byConfiguration && config['snapshot.mode.configuration.based.snapshot.on.data.error']);
   const name = config['slot.name'];
   if (slot === undefined) {
-    if (again) { logger.warn({ slot: name }, 'replication slot is gone, a new snapshot is taken'); return { reads: true, streams, from: undefined }; }
+    if (again) { logger.warn({ slot: name }, 'replication slot is gone, a new snapshot is taken'); return { reads: true, goesOn: false, streams, from: undefined }; }
     throw new FatalError(`Replication slot '${name}' is gone, but there is a stored offset: the changes since then are no longer on the server`, {
       code: 'POSTGRES_SLOT_GONE', hint: 'Stop the connector, reset its offsets (DELETE /connectors/NAME/offsets) and resume it for a new snapshot; or set snapshot.mode=when_needed.',
     });
   }
-  return { reads: false, streams, from: undefined, ...await compared(query, config, stored, slot, again, logger) };
+  return { reads: false, goesOn, streams, from: undefined, ...await compared(query, config, stored, slot, again, logger) };
 }
 
 async function compared(query: Query, config: PostgresConfig, stored: StreamPosition, slot: SlotState, again: boolean, logger: Logger): Promise<Partial<Plan>> {
@@ -37,7 +42,7 @@ async function compared(query: Query, config: PostgresConfig, stored: StreamPosi
   const strategy = config['internal.slot.seek.to.known.offset.on.start'] && config['offset.mismatch.strategy'] === 'no_validation' ? 'trust_offset' : config['offset.mismatch.strategy'];
   if (slot.confirmedLsn > known) {
     if (strategy === 'trust_slot' || strategy === 'trust_greater_lsn') { logger.warn({ slot: name }, 'the slot is ahead of the stored offset and is trusted'); return { from: freshPosition(slot.confirmedLsn) }; }
-    if (again) { logger.warn({ slot: name }, 'the slot is ahead of the stored offset, a new snapshot is taken'); return { reads: true }; }
+    if (again) { logger.warn({ slot: name }, 'the slot is ahead of the stored offset, a new snapshot is taken'); return { reads: true, goesOn: false }; }
     if (!config['internal.log.position.check.enable']) return { from: stored };
     throw new FatalError(`Replication slot '${name}' is ahead of the stored offset: changes between the two are no longer on the server`, {
       code: 'POSTGRES_SLOT_AHEAD', hint: 'The slot was made anew or used by another reader. Reset the offsets (DELETE /connectors/NAME/offsets) for a new snapshot, or set offset.mismatch.strategy=trust_slot to go on with a gap.',

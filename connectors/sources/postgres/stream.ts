@@ -21,7 +21,7 @@ import { type StreamPosition, streamOffset } from './offset.ts';
 import { errorOf, type ReplicationLink } from './replication-link.ts';
 import { identifier } from './replication.ts';
 import { mapped } from './server-errors.ts';
-import type { SnapshotProgress } from './snapshot-progress.ts';
+import type { SnapshotBeside } from './snapshot/beside.ts';
 import { StreamCursor, type Transaction } from './stream-cursor.ts';
 import { StreamedTransactions } from './streamed-transactions.ts';
 import { TransactionTracker } from './transaction-metadata.ts';
@@ -49,7 +49,7 @@ export interface StreamParts {
   readonly housekeeping: Housekeeping;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly progress: SnapshotProgress;
+  readonly snapshot: SnapshotBeside;
   readonly incremental: IncrementalSnapshot;
   /** Version of the server, as server_version_num has it. */
   readonly version: number;
@@ -112,7 +112,7 @@ export class ReplicationStream {
     let owed = false;
     try {
       while (!signal.aborted) {
-        const buffer = await this.link.next(owed ? 0 : waitMs, signal);
+        const buffer = await this.link.next(owed ? 0 : Math.min(waitMs, this.parts.snapshot.waitMs ?? waitMs), signal);
         this.parts.housekeeping.tick();
         const before = this.cursor.position;
         const batch = yield* this.read(buffer);
@@ -124,14 +124,15 @@ export class ReplicationStream {
           yield batch;
         } else owed ||= batch.more;
         for await (const more of this.parts.incremental.work(() => formatLsn(this.cursor.position.lsn))) { more.offset = this.offset(); yield more; }
-        if (this.parts.incremental.awaited !== undefined && !this.asked) { this.asked = true; this.link.status(true); }
+        for await (const more of this.parts.snapshot.work(this.link.more, this.cursor.position.commitLsn)) { more.offset = this.offset(); yield more; this.link.keepAlive(); }
+        if ((this.parts.incremental.awaited ?? this.parts.snapshot.awaited) !== undefined && !this.asked) { this.asked = true; this.link.status(true); }
       }
     } catch (error) { throw mapped(error, this.config); }
   }
 
   private offset(): PartitionOffset {
     const { position } = this.cursor;
-    return { partition: this.parts.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.originKeys, ...this.parts.progress.streamKeys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
+    return { partition: this.parts.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.originKeys, ...this.parts.snapshot.keys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
   }
 
   /** Heartbeats, and the step over WAL that holds nothing for us. */
@@ -195,7 +196,7 @@ export class ReplicationStream {
       case 'commit': this.commit(message.endLsn, message.commitUs, lsn, batch); return undefined;
       case 'relation': return this.relation(message);
       case 'insert': this.row('c', message.relation, undefined, message.after, lsn, batch, processedNs); return undefined;
-      case 'update': this.row('u', message.relation, message.before, message.after, lsn, batch, processedNs); return undefined;
+      case 'update': return this.update(message, lsn, batch, processedNs);
       case 'delete': this.row('d', message.relation, message.before, undefined, lsn, batch, processedNs); return undefined;
       case 'truncate': for (const relation of message.relations) this.row('t', relation, undefined, undefined, lsn, batch, processedNs); return undefined;
       case 'message': this.logical(message, batch, processedNs); return undefined;
@@ -228,6 +229,7 @@ export class ReplicationStream {
   }
 
   private begin(xid: number, finalLsn: bigint, commitUs: bigint, lsn: bigint): void {
+    this.parts.snapshot.began(BigInt(xid));
     const mine = this.cursor.begin(xid, finalLsn, commitUs);
     this.tracker?.begin(BigInt(xid), lsn, commitUs, mine);
   }
@@ -258,14 +260,24 @@ export class ReplicationStream {
     const wanted = table !== undefined && table !== null && !this.skipped.has(op);
     if (this.cursor.taken(lsn)) { if (wanted && this.tracker !== undefined) this.count(table, { op, before, after }, lsn); return; }
     const transaction = this.cursor.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
-    if (!wanted || this.parts.progress.shown(table.schema.schema, table.schema.table, transaction?.finalLsn ?? 0n)) return;
+    if (!wanted || this.parts.snapshot.shown(table.schema.schema, table.schema.table, transaction?.finalLsn ?? 0n)) return;
     const image = before === undefined || after === undefined ? after : completed(after, before);
-    if (this.parts.options.skipUnchanged && op === 'u' && table.encoder.unchanged(before, image)) return;
+    if (this.parts.options.skipUnchanged && op === 'u' && !this.parts.snapshot.settling(transaction?.finalLsn ?? 0n) && table.encoder.unchanged(before, image)) return;
     this.flushBegin(batch);
     const info = this.tracker === undefined ? undefined : this.count(table, { op, before, after: image }, lsn);
     const change: Change = { table: table.schema, op, before, after: image, source: this.source(lsn, transaction), transaction: info, processedNs };
     batch.add(change, table.encoder);
     this.parts.incremental.observe(change, batch, change.source);
+  }
+
+  /** While a snapshot goes on, a value that is not sent may be one that was never shown. */
+  private update({ relation, before, after }: Extract<Message, { kind: 'update' }>, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<void> | undefined {
+    const table = this.relations.get(relation);
+    if (table === undefined || table === null || !this.parts.snapshot.settling(this.cursor.transaction?.finalLsn ?? 0n) || !(before === undefined ? after : completed(after, before)).start.includes(UNCHANGED_TOAST)) {
+      this.row('u', relation, before, after, lsn, batch, processedNs);
+      return undefined;
+    }
+    return this.parts.snapshot.fill(table, after).then(filled => { this.row('u', relation, before, filled, lsn, batch, processedNs); });
   }
 
   private count(table: CapturedTable, { op, before, after }: { op: Operation; before: RowImage | undefined; after: RowImage | undefined }, lsn: bigint): ReturnType<TransactionTracker['event']> {

@@ -11,15 +11,18 @@ import type { PostgresConfig } from './config.ts';
 import { close, connect, queryOn } from './connection.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { encodingOptions } from './options.ts';
-import { resumeFrom, snapshotOffset, type StreamPosition } from './offset.ts';
+import { besidePosition, resumeFrom, snapshotOffset, streamOffset, type StreamPosition } from './offset.ts';
 import { findings } from './preflight.ts';
 import { createSlot, ensurePublication, findSlot, literal, type MadeSlot, setReplicaIdentities } from './replication.ts';
 import type { CatalogueTable, Query } from './schema.ts';
 import { Notifier } from '../capture/notifications.ts';
 import { IncrementalSnapshot } from './incremental.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { beginSnapshot, lockTables, readTables, type SnapshotSource } from './snapshot.ts';
-import { SnapshotProgress } from './snapshot-progress.ts';
+import { type Connection, exportSnapshot, readUnderOne, type SnapshotParts, tellable, toldTables } from './snapshot.ts';
+import { SnapshotBeside } from './snapshot/beside.ts';
+import { filtersOf, newTables } from './snapshot/new-tables.ts';
+import { SnapshotProgress } from './snapshot/progress.ts';
+import { nameOf, type Rounds } from './snapshot/rounds.ts';
 import { freshPosition, plan } from './start.ts';
 import { ReplicationLink } from './replication-link.ts';
 import { ReplicationStream } from './stream.ts';
@@ -31,8 +34,6 @@ export async function openTask(config: PostgresConfig, context: SourceContext, e
   const partition = { server: config['topic.prefix'] };
   return new PostgresTask(config, context, extra, partition, await context.offset(partition));
 }
-
-function numberOf(value: unknown): bigint | undefined { return typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)) ? BigInt(value) : undefined; }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (ms > 0) await wait(ms, undefined, { signal }).catch(() => { /* aborted: what follows sees it */ });
@@ -53,6 +54,8 @@ class PostgresTask implements SourceTask {
   private readonly stored: SourceOffset | undefined;
   private readonly clients: Client[] = [];
   private stream: ReplicationStream | undefined;
+  private lastCommitted: SourceOffset | undefined;
+  private awaited: { readonly offset: SourceOffset; readonly resolve: () => void } | undefined;
 
   constructor(config: PostgresConfig, context: SourceContext, extra: Readonly<Record<string, string>>, partition: { readonly server: string }, stored: SourceOffset | undefined) {
     this.config = config; this.context = context; this.extra = extra; this.partition = partition; this.stored = stored;
@@ -76,7 +79,13 @@ class PostgresTask implements SourceTask {
     const progress = new SnapshotProgress(this.stored);
     const stored = resumeFrom(this.stored);
     const found = await findSlot(query, config);
-    const planned = await plan(query, config, stored, found, context.logger);
+    const begun = stored === 'snapshot' && progress.resumed;
+    const planned = await plan(query, config, begun ? this.position(progress) : stored, begun, found, context.logger);
+    const { goesOn } = planned;
+    if (goesOn && !planned.streams) progress.startOver();
+    const parts = this.snapshotParts(tables, planned.reads || (begun && !goesOn) ? new SnapshotProgress(undefined) : progress, captured, options, planned.streams);
+    if (planned.streams && !planned.reads && (goesOn || stored !== 'snapshot')) yield* this.joining(parts, query, goesOn, signal);
+    else await context.memory?.put(filtersOf(config));
     let replication: { client: Client; query: Query } | undefined;
     let made: MadeSlot | undefined;
     if (planned.streams) {
@@ -85,32 +94,67 @@ class PostgresTask implements SourceTask {
       replication = await this.open(true);
       if (found === undefined) made = await createSlot(replication.query, config['slot.name'], false, await this.failover(query));
     }
-    const snapshotStart = numberOf(this.stored?.['lsn']);
-    let from = planned.from ?? freshPosition(stored === 'snapshot' && progress.resumed && snapshotStart !== undefined ? snapshotStart : made?.consistentLsn ?? found?.confirmedLsn ?? 0n);
-    if (!planned.reads && stored === 'snapshot') { const skipped = this.notifier().make('Initial Snapshot', 'SKIPPED'); if (skipped !== undefined) { const batch = new ChangeBatch(); batch.addRecord(skipped); yield batch; } }
-    if (planned.reads) {
+    let from = planned.from ?? freshPosition(made?.consistentLsn ?? found?.confirmedLsn ?? 0n);
+    if (!planned.reads && stored === 'snapshot' && !goesOn) { const skipped = this.notifier().make('Initial Snapshot', 'SKIPPED'); if (skipped !== undefined) { const batch = new ChangeBatch(); batch.addRecord(skipped); yield batch; } }
+    const told = tellable(planned.streams ? await toldTables(query, config) : new Set(), this.extra);
+    let rounds: Rounds | undefined;
+    if (planned.reads || (goesOn && !planned.streams)) {
       await pause(config['snapshot.delay.ms'], signal);
-      const read = made ?? (planned.streams ? await this.exportSnapshot() : { consistentLsn: 0n, snapshot: '' });
-      const begin = progress.resumed ? from.commitLsn : read.consistentLsn;
-      if (!progress.resumed) from = freshPosition(begin);
-      yield* this.snapshot(tables, read, begin, progress, options, signal);
+      const exported = made ?? (planned.streams ? await exportSnapshot(parts) : { consistentLsn: 0n, snapshot: '' });
+      rounds = yield* this.snapshot(parts, exported, told, signal);
+      from = freshPosition(exported.consistentLsn);
     }
     if (!signal.aborted && planned.streams && replication !== undefined) {
       await pause(config['streaming.delay.ms'], signal);
-      yield* this.streaming(query, replication.client, tables, options, from, progress, signal);
+      yield* this.streaming(parts, query, replication.client, tables, options, from, new SnapshotBeside(parts, query, rounds, { tellable: told, lastXid: from.txId }, signal), signal);
     }
     // initial_only: the task stays, with nothing more to do.
     if (!signal.aborted) await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
   }
 
-  private async *streaming(query: Query, client: Client, tables: CapturedTables, options: EncodingOptions, from: StreamPosition, progress: SnapshotProgress, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+  /** Of a snapshot that has not ended: where its stream stands. */
+  private position(progress: SnapshotProgress): StreamPosition { return besidePosition(this.stored) ?? freshPosition(progress.origins[0]?.lsn ?? 0n); }
+
+  /**
+   * Tables that are captured only since the configuration changed. That they wait for their rows is made durable before
+   * the publication has them and before the new configuration counts as known: a crash in between forgets none.
+   */
+  private async *joining(parts: SnapshotParts, query: Query, goesOn: boolean, signal: AbortSignal): AsyncGenerator<SourceBatch> {
+    const { config, context } = this;
+    const { progress } = parts;
+    const names = await newTables(parts, query, context.memory === undefined ? undefined : await context.memory.get());
+    if (names.length > 0) {
+      progress.join(names);
+      context.logger.info({ tables: names.slice(0, 20), count: names.length }, 'tables have joined, their rows are read beside the stream');
+      const batch = new ChangeBatch();
+      const position = goesOn ? this.position(progress) : resumeFrom(this.stored);
+      if (position === 'snapshot') return;
+      const offset = { partition: this.partition, offset: { ...streamOffset(position), ...progress.keys(position.commitLsn) } };
+      batch.offset = offset;
+      yield batch;
+      await this.durable(offset, signal);
+    }
+    await context.memory?.put(filtersOf(config));
+  }
+
+  /** Resolves when the offset has been committed. */
+  private async durable(offset: PartitionOffset, signal: AbortSignal): Promise<void> {
+    if (this.lastCommitted === offset.offset) return;
+    await new Promise<void>((resolve, reject) => {
+      const stop = (): void => { reject(signal.reason as Error); };
+      signal.addEventListener('abort', stop, { once: true });
+      this.awaited = { offset: offset.offset, resolve: () => { signal.removeEventListener('abort', stop); resolve(); } };
+    });
+  }
+
+  private async *streaming(parts: SnapshotParts, query: Query, client: Client, tables: CapturedTables, options: EncodingOptions, from: StreamPosition, snapshot: SnapshotBeside, signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { config, context } = this;
     const housekeeping = new Housekeeping(query, config, context.logger, context.metrics);
     await housekeeping.start();
     const [server] = await query("SELECT current_setting('server_version_num'), (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')");
     const link = new ReplicationLink({ client, query, config, logger: context.logger, senderTimeoutMs: Number(server?.[1] ?? 0) }, from.commitLsn);
     const stream = new ReplicationStream({
-      link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, progress, incremental: new IncrementalSnapshot({ query: (await this.open(false)).query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(tables, list, statements, signal) }, this.stored),
+      link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, snapshot, incremental: new IncrementalSnapshot({ query: (await this.open(false)).query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(parts, list, statements, signal) }, this.stored),
       wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }), version: Number(server?.[0] ?? 0), originKeys: {},
     });
     this.stream = stream;
@@ -131,13 +175,20 @@ class PostgresTask implements SourceTask {
     return new Notifier(config['notification.enabled.channels'] ?? [], config['notification.sink.topic.name'], config['topic.prefix'], this.context.logger);
   }
 
-  /** A snapshot asked for by a signal, while the stream waits. */
-  private async *blocking(tables: CapturedTables, list: readonly CatalogueTable[], statements: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
-    const { client } = await this.open(false);
+  private snapshotParts(tables: CapturedTables, progress: SnapshotProgress, captured: readonly CatalogueTable[], options: EncodingOptions, streams: boolean): SnapshotParts {
+    const { config, extra } = this;
     const { logger, metrics } = this.context;
-    const source: SnapshotSource = { client, config: this.config, extra: statements, tables, snapshot: '', lsn: 0n, logger, metrics, progress: new SnapshotProgress(undefined), notifier: this.notifier(), captured: list.map(({ schema, table }) => `${schema}.${table}`) };
-    yield* readTables(source, await beginSnapshot(source), list, signal);
-    await close(client);
+    return {
+      config, extra, tables, progress, logger, metrics, streams, notifier: this.notifier(), captured: captured.map(nameOf), open: replication => this.open(replication),
+      list: query => new CapturedTables(query, config, options).snapshotTables(),
+    };
+  }
+
+  /** A snapshot asked for by a signal, while the stream waits. */
+  private async *blocking(parts: SnapshotParts, list: readonly CatalogueTable[], statements: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+    const own: SnapshotParts = { ...parts, extra: statements, progress: new SnapshotProgress(undefined), captured: list.map(nameOf), list: async () => list };
+    const rounds = yield* readUnderOne(own, { consistentLsn: 0n, snapshot: '' }, { budgetMs: Number.POSITIVE_INFINITY, told: () => true }, signal);
+    if (!signal.aborted) yield rounds.end();
   }
 
   /** Only a primary of version 17 or later can keep a slot on its standbys. */
@@ -148,33 +199,32 @@ class PostgresTask implements SourceTask {
     return row?.[0] === 't';
   }
 
-  /** The slot stands already, so a temporary one exports a snapshot with its exact position. */
-  private async exportSnapshot(): Promise<MadeSlot> {
-    const { query } = await this.open(true);
-    return createSlot(query, `${this.config['slot.name'].slice(0, 50)}_tmp_${process.pid % 100_000}`, true);
+  /** The first part, under one snapshot; what it leaves is read beside the stream. */
+  private async *snapshot(parts: SnapshotParts, exported: MadeSlot & { readonly connection?: Connection }, told: (table: CatalogueTable) => boolean, signal: AbortSignal): AsyncGenerator<SourceBatch, Rounds | undefined> {
+    const { progress } = parts;
+    const offset = (completed: boolean): PartitionOffset => {
+      const { lsn, txId, timeUs } = progress.origins[0] ?? { lsn: 0n, txId: 0n, timeUs: 0n };
+      return { partition: this.partition, offset: { ...snapshotOffset({ lsn, txId, timeUs, completed }), ...(!completed && progress.keys(0n)) } };
+    };
+    const reading = readUnderOne(parts, exported, { budgetMs: parts.streams ? this.config['snapshot.stream.after.ms'] : Number.POSITIVE_INFINITY, told }, signal);
+    let step = await reading.next();
+    for (; step.done !== true; step = await reading.next()) { step.value.offset = offset(false); yield step.value; }
+    if (exported.connection !== undefined) await close(exported.connection.client);
+    if (signal.aborted) return undefined;
+    if (!step.value.done || progress.joining.size > 0) return step.value;
+    const last = step.value.end();
+    last.offset = offset(true);
+    progress.complete(undefined);
+    yield last;
+    this.context.logger.info({}, 'snapshot done');
+    return undefined;
   }
 
-  /** `begin`: where the stream starts after it, which is what the offset holds until then. */
-  private async *snapshot(tables: CapturedTables, made: MadeSlot, begin: bigint, progress: SnapshotProgress, options: EncodingOptions, signal: AbortSignal): AsyncGenerator<SourceBatch> {
-    const { client } = await this.open(false);
-    const { logger, metrics } = this.context;
-    const source: SnapshotSource = { client, config: this.config, extra: this.extra, tables, snapshot: made.snapshot, lsn: made.consistentLsn, logger, metrics, progress, notifier: this.notifier(), captured: (await tables.catalogue()).map(({ schema, table }) => `${schema}.${table}`) };
-    const facts = await beginSnapshot(source);
-    const list = await new CapturedTables(queryOn(client, this.config), this.config, options).snapshotTables();
-    await lockTables(source, list);
-    const lsn = begin === 0n ? facts.lsn : begin;
-    const offset = (completed: boolean): PartitionOffset => ({ partition: this.partition, offset: { ...snapshotOffset({ lsn, txId: facts.txId, timeUs: facts.timeUs, completed }), ...(completed ? progress.streamKeys(lsn) : progress.snapshotKeys()) } });
-    logger.info({ tables: list.length, resumed: progress.resumed }, 'snapshot begins');
-    for await (const batch of readTables(source, facts, list, signal)) { batch.offset = offset(false); yield batch; }
-    if (signal.aborted) return;
-    const done = new ChangeBatch();
-    done.offset = offset(true);
-    yield done;
-    await close(client);
-    logger.info({ tables: list.length }, 'snapshot done');
+  async committed({ offset }: PartitionOffset): Promise<void> {
+    this.lastCommitted = offset;
+    if (this.awaited?.offset === offset) { this.awaited.resolve(); this.awaited = undefined; }
+    this.stream?.committed(offset);
   }
-
-  async committed({ offset }: PartitionOffset): Promise<void> { this.stream?.committed(offset); }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.stream?.close();

@@ -1,5 +1,6 @@
 /** Options that are read but that validate does not list (Debezium reference), and our own. */
 import { bool, int, long, oneOf, short, string } from '../../../../runtime/api/config.ts';
+import { notNegative } from './checks.ts';
 
 const GROUP = 'Postgres';
 
@@ -40,6 +41,8 @@ export const unlistedOptions = {
   'driver.options': string({ group: GROUP, importance: 'LOW', hidden: true, doc: 'Settings for our sessions, as libpq takes them: -c name=value …' }),
   'driver.currentSchema': string({ group: GROUP, importance: 'LOW', hidden: true, doc: 'search_path of our sessions.' }),
   'snapshot.chunk.pages': int({ default: 16384, group: GROUP, importance: 'LOW', hidden: true, doc: 'Pages of a table that one resumable chunk of the snapshot covers.' }),
+  'snapshot.stream.after.ms': long({ default: 10_000, group: GROUP, importance: 'LOW', hidden: true, check: notNegative, doc: 'How long a snapshot may hold the stream back; what is not read by then is read beside the stream, so that the slot goes on.' }),
+  'snapshot.new.tables': oneOf(['initial', 'no_data'], { default: 'initial', group: GROUP, importance: 'LOW', hidden: true, doc: 'What happens with a table that joins the captured ones later: its rows are read, or only its changes are taken.' }),
   'slot.guard.bytes': long({ default: 0, group: GROUP, importance: 'LOW', hidden: true, doc: 'Retained WAL above which slot.guard.action takes place; 0 for none.' }),
   'slot.guard.action': oneOf(['warn', 'fail'], { default: 'warn', group: GROUP, importance: 'LOW', hidden: true, doc: 'What happens above slot.guard.bytes.' }),
 };
