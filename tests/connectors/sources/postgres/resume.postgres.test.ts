@@ -69,14 +69,14 @@ describe('the snapshot', () => {
     const got = ids(first.records);
     expect(got.length).toBeLessThan(8000);
     await server.sql("INSERT INTO t VALUES (8001, 'while stopped'); INSERT INTO u VALUES (11)", database);
-    const second = await run({ server, database, options, stored: first.offset, until: records => ids(records, 't.public.zz').length > 0, after: async () => { await server.sql('INSERT INTO zz VALUES (1)', database); } });
+    const second = await run({ server, database, options, stored: first.offset, until: records => ids(records, 't.public.zz').length > 0 && new Set([...got, ...ids(records)]).size === 8001 && ids(records, 't.public.u').length === 11, after: async () => { await server.sql('INSERT INTO zz VALUES (1)', database); } });
     expect(second.failure).toBeUndefined();
     const more = ids(second.records);
     expect(sorted([...new Set([...got, ...more])])).toEqual(upTo(8001));
     expect(got.length + more.length).toBeLessThan(8001 + 20 * 16 + 2);
-    // Table u was read after the restart, with row 11 in it: the stream does not show that row again.
-    expect(ids(second.records, 't.public.u')).toEqual(upTo(11));
-    expect(second.figures.get('snapshot_tables_remaining')).toBe(0);
+    // Table u was read after the restart, with row 11 in it: that row comes with the stream and is not read too.
+    const u = second.records.filter(({ topic }) => topic === 't.public.u').map(({ payload }) => `${payload?.op}${payload?.after?.['id'] as number}`);
+    expect([...u].sort()).toEqual(['c11', ...upTo(10).map(id => `r${id}`)].sort());
   }, 60_000);
 
   it.each([['no_data', 0], ['always', 3], ['initial', 3]] as const)('mode %s reads %d rows and streams', async (mode, rows) => {
