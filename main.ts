@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { startRest } from './rest/server.ts';
 import { type StandaloneRequest, runCommandLine } from './runtime/worker/command-line.ts';
-import { openLogger } from './runtime/worker/logging.ts';
+import { LogLevels, loggerNames } from './runtime/worker/log-levels.ts';
+import { namedLogger } from './runtime/worker/logging.ts';
 import { StandaloneWorker } from './runtime/worker/standalone.ts';
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -12,12 +13,13 @@ const { version } = JSON.parse(readFileSync(new URL(extension === 'ts' ? './pack
 
 /** Runs until SIGTERM or SIGINT: tasks drain and commit, then the process ends; a second signal ends it at once. */
 async function standalone({ config, properties, connectors, ephemeral }: StandaloneRequest): Promise<void> {
-  const logger = openLogger(config['log.level']);
+  const levels = new LogLevels(config['log.level']);
+  const logger = namedLogger(levels, loggerNames.worker);
   const stopped = new Promise<string>(stop => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { process.once(signal, () => process.exit(130)); stop(signal); });
   });
-  await using worker = await StandaloneWorker.open({ config, properties, pluginsUrl, logger, commit: `tributary-${version}`, ephemeral });
-  await using rest = await startRest({ herder: worker, config, properties, logger, version });
+  await using worker = await StandaloneWorker.open({ config, properties, pluginsUrl, logger, levels, commit: `tributary-${version}`, ephemeral });
+  await using rest = await startRest({ herder: worker, config, properties, logger: namedLogger(levels, loggerNames.rest), levels, version });
   worker.listening(rest.port);
   logger.info({ url: rest.url, log: config['log.dir'], node: process.version }, 'worker started');
   await worker.start(connectors);

@@ -30,7 +30,8 @@ export function errorBody(error: unknown): ErrorBody {
 /** JAX-RS wording for what no route takes. */
 export const httpMessages: Readonly<Record<number, string>> = {
   400: 'HTTP 400 Bad Request', 401: 'HTTP 401 Unauthorized', 404: 'HTTP 404 Not Found', 405: 'HTTP 405 Method Not Allowed',
-  413: 'HTTP 413 Request Entity Too Large', 414: 'HTTP 414 Request-URI Too Long', 415: 'HTTP 415 Unsupported Media Type',
+  408: 'HTTP 408 Request Timeout', 413: 'HTTP 413 Request Entity Too Large', 414: 'HTTP 414 Request-URI Too Long', 415: 'HTTP 415 Unsupported Media Type',
+  431: 'HTTP 431 Request Header Fields Too Large',
 };
 export function httpError(status: number): HttpError { return new HttpError(status, httpMessages[status] ?? `HTTP ${status}`); }
 

@@ -6,11 +6,8 @@
 import { HIDDEN, passwordOptions } from '../runtime/api/config-infos.ts';
 import type { ConfigDef } from '../runtime/api/config.ts';
 import type { ConnectorConfig, ConnectorInfo, Herder } from '../runtime/worker/herder.ts';
+import { hideSecrets } from '../runtime/worker/secrets.ts';
 import type { RestContext } from './route.ts';
-
-/** For transforms, converters and client overrides, whose declarations a plugin does not have. */
-const LOOKS_SECRET = /(password|passwd|passphrase|secret|secret[._-]?key|token|sasl\.jaas\.config|basic\.auth\.user\.info)$/i;
-const REFERENCE = /^\$\{[^}]+\}$/;
 
 const secretsOf = new WeakMap<ConfigDef, ReadonlySet<string>>();
 
@@ -27,8 +24,7 @@ async function declaredSecrets(herder: Herder, config: ConnectorConfig): Promise
 
 export async function maskConfig({ herder, maskPasswords }: RestContext, config: ConnectorConfig): Promise<ConnectorConfig> {
   if (!maskPasswords) return config;
-  const secrets = await declaredSecrets(herder, config);
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, (secrets.has(key) || LOOKS_SECRET.test(key)) && !REFERENCE.test(value) ? HIDDEN : value]));
+  return hideSecrets(config, await declaredSecrets(herder, config));
 }
 
 export async function maskInfo(context: RestContext, info: ConnectorInfo): Promise<ConnectorInfo> {

@@ -1,12 +1,14 @@
 /** A route as data: the server mounts it, answers OPTIONS and 405 from the list, and turns errors into answers. */
 import type { Logger } from '../runtime/api/logger.ts';
 import type { Herder } from '../runtime/worker/herder.ts';
+import type { LogLevels } from '../runtime/worker/log-levels.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface RestContext {
   readonly herder: Herder;
   readonly logger: Logger;
+  readonly levels: LogLevels;
   /** Scheme, host and port that others reach this listener by, for `Location`. */
   readonly baseUrl: string;
   /** Show passwords as `[hidden]`. */

@@ -15,13 +15,14 @@ export function readTls(config: RestConfig): Tls {
   const pem = location === undefined ? undefined : read(location);
   const passphrase = config['listeners.https.ssl.key.password'];
   const trust = config['listeners.https.ssl.truststore.location'];
+  const ca = trust === undefined ? config['listeners.https.ssl.truststore.certificates'] : read(trust);
   const auth = config['listeners.https.ssl.client.auth'];
   const tls: Tls = {
     key: pem ?? config['listeners.https.ssl.keystore.key'] ?? '', cert: pem ?? config['listeners.https.ssl.keystore.certificate.chain'] ?? '',
-    ...(passphrase === undefined ? {} : { passphrase }), ...(trust === undefined ? {} : { ca: read(trust) }),
+    ...(passphrase === undefined ? {} : { passphrase }), ...(ca === undefined ? {} : { ca }),
     requestCert: auth !== 'none', rejectUnauthorized: auth === 'required',
   };
-  try { createSecureContext({ key: tls.key, cert: tls.cert, ...(passphrase === undefined ? {} : { passphrase }) }); } catch (error) {
+  try { createSecureContext({ key: tls.key, cert: tls.cert, ...(passphrase === undefined ? {} : { passphrase }), ...(ca === undefined ? {} : { ca }) }); } catch (error) {
     throw new ConfigError('The TLS key and certificate of the REST listener cannot be used', { code: 'TLS_UNREADABLE', hint: 'A PEM file with the private key and the certificate chain is expected; JKS and PKCS12 files are exported to PEM first.', cause: error });
   }
   return tls;

@@ -1,9 +1,11 @@
 /** The answer of `config/validate`: the worker's options, those of transforms and predicates by alias, then the plugin's own. */
-import { configInfo, configInfos, type ConfigInfo, type ConfigInfos } from '../runtime/api/config-infos.ts';
+import { configInfo, configInfos, configKeys, type ConfigInfo, type ConfigInfos, type ConfigKeyInfo } from '../runtime/api/config-infos.ts';
 import type { Problem } from '../runtime/api/config.ts';
+import type { Plugin } from '../runtime/api/plugin.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from '../runtime/worker/connector-config.ts';
 import type { ConnectorConfig, Herder } from '../runtime/worker/herder.ts';
 import { CONNECT_VERSION } from '../runtime/worker/connector-validation.ts';
+import { partConfig } from '../runtime/worker/parts.ts';
 
 /** Waits for the plugin's preflight; throws ConfigError or NotFoundError when the class is missing or unknown. */
 export async function validationAnswer(herder: Herder, config: ConnectorConfig, signal: AbortSignal): Promise<ConfigInfos> {
@@ -13,6 +15,20 @@ export async function validationAnswer(herder: Herder, config: ConnectorConfig, 
   const common = asConnectListsThem(configInfo(plugin.kind === 'source' ? sourceConnectorConfig : sinkConnectorConfig, config, problems), plugin.version);
   const infos = [...common, ...aliased(config, 'transforms', 'Transforms', 'Transformation'), ...aliased(config, 'predicates', 'Predicates', 'Predicate'), ...configInfo(plugin.config, config, problems)];
   return configInfos(type, place(infos, problems));
+}
+
+/** The answer of `GET /connector-plugins/NAME/config`: the plugin's own options, then those that every connector has. */
+export function pluginKeys(plugin: Plugin): readonly ConfigKeyInfo[] {
+  const common = asConnectListsThem(configInfo(plugin.kind === 'source' ? sourceConnectorConfig : sinkConnectorConfig, {}, []), plugin.version);
+  return [...configKeys(plugin.config), ...common.map(({ definition }) => (/^(key|value|header)\.converter/.test(definition.name) ? { ...definition, default_value: null } : definition))];
+}
+
+/** The same for a converter, transform or predicate by its full class name; undefined for anything else. */
+export function partKeys(name: string): readonly ConfigKeyInfo[] | undefined {
+  const { kind, config } = partConfig(name) ?? {};
+  if (config === undefined) return undefined;
+  // Connect counts from 0 in a converter's groups, and its transforms have no groups.
+  return configKeys(config).map(key => (kind === 'converter' && key.group !== null ? { ...key, order_in_group: key.order_in_group - 1 } : { ...key, group: null, order_in_group: -1 }));
 }
 
 /** Options that have a version beside them in Connect's list; ours come with the program, so there is just one. */
@@ -43,10 +59,11 @@ function asConnectListsThem(infos: readonly ConfigInfo[], version: string): Conf
   return infos.flatMap(info => {
     const beside = VERSIONED[info.definition.name];
     if (beside === undefined) return [number(info)];
-    const own = beside.name === 'connector.plugin.version' ? version : CONNECT_VERSION;
+    const unknown = info.value.errors.length > 0;
+    const own = unknown ? null : beside.name === 'connector.plugin.version' ? version : CONNECT_VERSION;
     const extra: ConfigInfo = {
       definition: { ...info.definition, name: beside.name, type: 'STRING', required: false, default_value: own, importance: beside.importance, documentation: 'Version of the class; it comes with this program.', width: beside.width, display_name: beside.display },
-      value: { name: beside.name, value: own, recommended_values: [own], errors: [], visible: true },
+      value: { name: beside.name, value: own, recommended_values: own === null ? [] : [own], errors: [], visible: !unknown },
     };
     const first = number(info);
     const second = number(extra);
@@ -56,9 +73,11 @@ function asConnectListsThem(infos: readonly ConfigInfo[], version: string): Conf
 
 function aliased(config: ConnectorConfig, key: 'transforms' | 'predicates', group: string, noun: string): ConfigInfo[] {
   const aliases = (config[key] ?? '').split(',').map(alias => alias.trim()).filter(alias => alias !== '');
-  return aliases.map(alias => {
-    const name = `${key}.${alias}.type`;
-    return undeclared(name, 'CLASS', config[name] ?? null, { group: `${group}: ${alias}`, display: `${noun} type for ${alias}`, doc: `Class of '${alias}'.` });
+  return aliases.flatMap(alias => {
+    const name = `${key}.${alias}.type`, named = `${group}: ${alias}`;
+    const type = undeclared(name, 'CLASS', config[name] ?? null, { group: named, display: `${noun} type for ${alias}`, doc: `Class of '${alias}'.` });
+    const version = undeclared(`${key}.${alias}.plugin.version`, 'STRING', null, { group: named, display: `${noun} version for ${alias}`, doc: 'Version of the class; it comes with this program.' });
+    return [type, { ...version, definition: { ...version.definition, required: false, order_in_group: 1 } }];
   });
 }
 

@@ -1,6 +1,7 @@
 /** Connectors: list, create, read, configure, delete, steer. */
 import { ConfigError, NotFoundError } from '../../runtime/api/errors.ts';
 import type { ConnectorConfig, Herder, TargetState } from '../../runtime/worker/herder.ts';
+import { withoutClass } from '../../runtime/worker/secrets.ts';
 import { HttpError, unknownConnector } from '../errors.ts';
 import { maskConfig, maskInfo, unmaskConfig } from '../masking.ts';
 import { empty, ok, param, type Answer, type RestContext, type RestRequest, type Route } from '../route.ts';
@@ -32,10 +33,7 @@ async function list({ query }: RestRequest, context: RestContext): Promise<Answe
 function named(config: ConnectorConfig, name: string): ConnectorConfig {
   const full = { ...config, name: config['name'] ?? name };
   if (full.name !== name) throw new HttpError(400, `Connector name configuration (${full.name}) doesn't match connector name in the URL (${name})`);
-  if (config['connector.class'] === undefined) {
-    // Values may be secrets; only the name is shown.
-    throw new ConfigError(`Connector config {${Object.keys(full).sort().map(key => (key === 'name' ? `name=${name}` : key)).join(', ')}} contains no connector type`, { code: 'CLASS_MISSING' });
-  }
+  if (config['connector.class'] === undefined) throw new ConfigError(withoutClass(full), { code: 'CLASS_MISSING' });
   if (name === '') throw new ConfigError('Connector configuration is invalid and contains the following 1 error(s):\nInvalid value  for configuration name: String may not be empty\nYou can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`', { code: 'NAME_EMPTY' });
   return full;
 }

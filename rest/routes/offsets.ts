@@ -6,7 +6,8 @@ import { readOffsets } from '../schemas/offset-requests.ts';
 
 /** Debezium's sources do not take part in a change of offsets, and Connect says so; file sources and sinks do. */
 async function done(herder: Herder, { type, config }: ConnectorInfo, verb: 'altered' | 'reset'): Promise<Answer> {
-  const apart = type === 'source' && (await herder.plugin(config['connector.class'] ?? '')).config.wording === 'debezium';
+  const plugin = await herder.plugin(config['connector.class'] ?? '');
+  const apart = type === 'source' && plugin.kind === 'source' && plugin.checkOffsets === undefined;
   if (!apart) return ok({ message: `The offsets for this connector have been ${verb} successfully` });
   return ok({ message: `The Connect framework-managed offsets for this connector have been ${verb} successfully. However, if this connector manages offsets externally, they will need to be manually ${verb} in the system that the connector uses.` });
 }
@@ -24,7 +25,6 @@ function checkSink({ partition, offset }: OffsetChange): void {
 async function alter(request: RestRequest, { herder }: RestContext): Promise<Answer> {
   const name = param(request, 'name');
   const changes = readOffsets(request.body);
-  if (changes.length === 0) throw new HttpError(400, 'Partitions / offsets need to be provided for an alter offsets request');
   const info = herder.connector(name);
   if (info.type === 'sink' && herder.status(name).connector.state === 'STOPPED') changes.forEach(checkSink);
   await herder.alterOffsets(name, changes);

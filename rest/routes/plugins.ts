@@ -1,10 +1,10 @@
 /** Plugins: list, their options, and validation of a configuration. */
-import { configKeys } from '../../runtime/api/config-infos.ts';
 import { ConfigError, NotFoundError } from '../../runtime/api/errors.ts';
+import { withoutClass } from '../../runtime/worker/secrets.ts';
 import { HttpError } from '../errors.ts';
 import { ok, param, type Answer, type RestContext, type RestRequest, type Route } from '../route.ts';
 import { readConfig } from '../schemas/connector-requests.ts';
-import { validationAnswer } from '../validation.ts';
+import { partKeys, pluginKeys, validationAnswer } from '../validation.ts';
 
 /** Connect names a connector with or without `Connector`, with or without its package. */
 function sameClass(included: string, asked: string): boolean {
@@ -19,7 +19,7 @@ async function validate(request: RestRequest, { herder }: RestContext): Promise<
   // Connect's validation runs behind a future, which turns its bad requests into internal errors with the class in front.
   const late = (message: string) => new HttpError(500, `org.apache.kafka.connect.runtime.rest.errors.BadRequestException: ${message}`);
   if (included === undefined) {
-    throw late(`Connector config {${Object.keys(config).sort().map(key => (/(password|secret|token)/i.test(key) ? key : `${key}=${config[key] ?? ''}`)).join(', ')}} contains no connector type`);
+    throw late(withoutClass(config));
   }
   if (!sameClass(included, asked)) {
     const found = await Promise.all([herder.plugin(included), herder.plugin(asked)]).catch(() => []);
@@ -35,8 +35,10 @@ export const pluginRoutes: readonly Route[] = [
   { method: 'GET', path: '/connector-plugins', handle: async ({ query }, { herder }) => ok(await herder.plugins(query.get('connectorsOnly') !== 'false')) },
   { method: 'GET', path: '/connector-plugins/:plugin/config', handle: async (request, { herder }) => {
     const name = param(request, 'plugin');
+    const part = partKeys(name);
+    if (part !== undefined) return ok(part);
     const plugin = await herder.plugin(name).catch(() => { throw new HttpError(404, `Unknown plugin ${name}.`); });
-    return ok(configKeys(plugin.config));
+    return ok(pluginKeys(plugin));
   } },
   { method: 'PUT', path: '/connector-plugins/:plugin/config/validate', json: true, handle: validate },
 ];

@@ -4,15 +4,16 @@ import type { OffsetChange } from '../../runtime/worker/herder.ts';
 import { HttpError } from '../errors.ts';
 import { badBody, javaTypes, readObject } from './json-body.ts';
 
-/** Whole numbers keep all their digits. Empty when the body has no offsets; HttpError 500 where Connect has one. */
+/** Whole numbers keep all their digits. To forget a partition that is null changes nothing. HttpError 400 for no offsets, 500 where Connect has it. */
 export function readOffsets(text: string): readonly OffsetChange[] {
-  const offsets = readObject(text, javaTypes.offsets, 'exact')?.['offsets'];
-  if (offsets === undefined || offsets === null) return [];
+  const offsets = readObject(text, javaTypes.offsets, 'exact')?.['offsets'] ?? [];
   if (!Array.isArray(offsets)) throw badBody(`Cannot deserialize value of type \`java.util.ArrayList<${javaTypes.offsets.replace('Offsets', 'Offset')}>\` from Object value (token \`JsonToken.START_OBJECT\`)`, text, Math.max(0, text.indexOf('"offsets"')));
-  return offsets.map(entry => {
+  if (offsets.length === 0) throw new HttpError(400, 'Partitions / offsets need to be provided for an alter offsets request');
+  return offsets.flatMap(entry => {
     const { partition, offset } = isObject(entry) ? entry : {};
-    if (!isObject(partition)) throw new HttpError(500, 'Partition objects cannot be null');
-    return { partition, offset: isObject(offset) ? offset : null };
+    if (isObject(partition)) return [{ partition, offset: isObject(offset) ? offset : null }];
+    if (!isObject(offset)) return [];
+    throw new HttpError(500, 'Partition objects cannot be null');
   });
 }
 

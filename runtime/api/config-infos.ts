@@ -46,13 +46,14 @@ export function configKeys(def: ConfigDef): ConfigKeyInfo[] {
     const order = (orders.get(option.group) ?? 0) + (name === `internal.${previous}` ? 0 : 1);
     previous = name;
     orders.set(option.group, order);
+    const grouped = option.group !== '';
     return {
       name, type: option.type,
       // Debezium declares nothing as required to Connect and complains itself.
       required: option.required && def.wording === 'kafka',
       default_value: option.type === 'PASSWORD' && option.defaultText !== null ? HIDDEN : option.defaultText,
-      importance: option.importance, documentation: option.doc, group: option.group,
-      order_in_group: order, width: option.width, display_name: option.displayName ?? name, dependents: option.dependents,
+      importance: option.importance, documentation: option.doc, group: grouped ? option.group : null,
+      order_in_group: grouped ? order : -1, width: option.width, display_name: option.displayName ?? name, dependents: option.dependents,
     };
   });
 }

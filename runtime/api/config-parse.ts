@@ -39,13 +39,19 @@ function read(name: string, option: Option<unknown>, text: string | undefined, p
   try { return option.parse(text); } catch (error) {
     const shown = option.type === 'PASSWORD' ? '[hidden]' : text;
     if (wording === 'debezium') problems.push(...debeziumProblems(name, option, (error as Error).message));
-    else problems.push({ option: name, message: `Invalid value ${shown} for configuration ${name}: ${(error as Error).message}` });
+    else problems.push(...kafkaProblems(name, option, shown, (error as Error).message));
     if (wording === 'kafka') return undefined;
     return option.fallback ?? (option.type === 'STRING' ? text : undefined);
   }
 }
 
 function claimedBy(problems: readonly Problem[], option: string): boolean { return problems.some(problem => problem.option === option); }
+
+function kafkaProblems(name: string, option: Option<unknown>, shown: string, message: string): Problem[] {
+  const problem = { option: name, message: `Invalid value ${shown} for configuration ${name}: ${message.replace(/^Value must be one of /, 'String must be one of: ')}` };
+  // What is no number is null to Kafka, which then complains of that as well where a number has bounds.
+  return option.bounded && message.startsWith('Not a number of type') ? [problem, { option: name, message: `Invalid value null for configuration ${name}: Value must be non-null` }] : [problem];
+}
 
 function debeziumProblems(option: string, declared: Option<unknown>, message: string): Problem[] {
   const problem = { option, message: `The '${option}' value is invalid: ${debeziumWords(declared, message)}` };

@@ -12,10 +12,13 @@ export interface Option<T> {
   /** Text → value; throws `Error` with Connect's own wording of what is wrong (without the key). */
   readonly parse: (text: string) => T;
   readonly required: boolean;
+  /** Whether a rule of its own holds for the value. */
+  readonly bounded: boolean;
   readonly fallback: T | undefined;
   /** Default as `/validate` shows it; null when there is none. */
   readonly defaultText: string | null;
   readonly doc: string;
+  /** Heading under which it is shown; empty for none. */
   readonly group: string;
   readonly importance: 'HIGH' | 'MEDIUM' | 'LOW';
   readonly displayName: string | undefined;
@@ -31,7 +34,12 @@ export type Options = Readonly<Record<string, Option<unknown>>>;
 export type Parsed<O extends Options> = { readonly [K in keyof O]: O[K] extends Option<infer T> ? T : never };
 
 /** Something wrong with one option, worded for a person. */
-export interface Problem { readonly option: string; readonly message: string }
+export interface Problem {
+  readonly option: string;
+  readonly message: string;
+  /** Found on the live system, and shown by validation alone: a connector may be made all the same, its task tells then. */
+  readonly later?: boolean;
+}
 
 export interface ConfigDef<O extends Options = Options> {
   readonly options: O;
@@ -81,7 +89,7 @@ type ValueOf<T, S> = S extends RequiredSpec<T> | DefaultedSpec<T> ? T : T | unde
 function option<T, S extends Spec<T>>(type: OptionType, parse: (text: string) => T, spec: S, choices?: readonly string[]): Option<ValueOf<T, S>> {
   const fallback = 'default' in spec ? (spec as DefaultedSpec<T>).default : undefined;
   return {
-    type, parse: checked(parse, spec.check), required: 'required' in spec, fallback,
+    type, parse: checked(parse, spec.check), required: 'required' in spec, bounded: spec.check !== undefined, fallback,
     defaultText: fallback === undefined ? null : Array.isArray(fallback) ? fallback.join(',') : String(fallback),
     doc: spec.doc, group: spec.group, importance: spec.importance ?? 'MEDIUM', displayName: spec.displayName, width: spec.width ?? 'NONE',
     choices, aliases: spec.aliases ?? [], dependents: spec.dependents ?? [], hidden: spec.hidden ?? false,

@@ -15,6 +15,8 @@ export type SourcePartition = Readonly<Record<string, unknown>>;
 /** JSON object that says how far (`{"lsn":…}`): Connect's source offset. Values: string, number, bigint, boolean, null. */
 export type SourceOffset = Readonly<Record<string, unknown>>;
 export interface PartitionOffset { readonly partition: SourcePartition; readonly offset: SourceOffset }
+/** A change that a person asks for; a null offset forgets the partition. */
+export interface OffsetChange { readonly partition: SourcePartition; readonly offset: SourceOffset | null }
 
 export interface SourceRecord extends ConnectRecord { readonly key: SchemaAndValue; readonly value: SchemaAndValue; readonly headers: readonly Header[] }
 
@@ -135,12 +137,19 @@ interface Manifest<D extends ConfigDef> {
   /** What REST shows as the plugin's version. */
   readonly version: string;
   readonly config: D;
+  /** Class that `GET /connectors/NAME/tasks` shows for the tasks; the connector's name with `Task` behind it when left out. */
+  readonly taskClass?: string;
   /** Looks at the live system; its problems join those of the declaration in `config/validate` and on creation. */
   preflight?(config: ConfigOf<D>, signal: AbortSignal): Promise<readonly Problem[]>;
 }
 /** `extra` holds the raw text of keys that matched one of the declaration's families. */
 export interface SourcePlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {
   readonly kind: 'source';
+  /**
+   * Called before offsets are changed through REST, with the connector's raw configuration; throws DataError for one that
+   * it cannot resume from. A plugin without it leaves offsets to the worker unseen, and the answer says so (as Debezium's do).
+   */
+  checkOffsets?(config: Readonly<Record<string, string>>, changes: readonly OffsetChange[]): void;
   open(config: ConfigOf<D>, context: SourceContext, extra: Readonly<Record<string, string>>): Promise<SourceTask>;
 }
 export interface SinkPlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {

@@ -1,8 +1,10 @@
 /** Class names of converters → converters, as `key.converter`, `value.converter` and `header.converter` name them. */
+import { parseConfig } from '../api/config-parse.ts';
 import type { Converter } from '../api/converter.ts';
 import { ConfigError } from '../api/errors.ts';
 import { simpleHeaderConverter } from './header.ts';
 import { jsonConverter } from './json.ts';
+import { jsonConverterConfig } from './options.ts';
 import { booleanConverter, byteArrayConverter, numberConverter, stringConverter } from './primitive.ts';
 
 type Settings = Readonly<Record<string, string>>;
@@ -25,12 +27,13 @@ export const DEFAULT_HEADER_CONVERTER = 'org.apache.kafka.connect.storage.Simple
 export const converterNames: readonly string[] = Object.keys(makers);
 
 function json(settings: Settings): Converter {
-  const schemas = settings['schemas.enable'] ?? 'true';
-  if (!/^(true|false)$/i.test(schemas)) throw new ConfigError(`Invalid value ${schemas} for configuration schemas.enable: Expected value to be either true or false`, { code: 'CONVERTER_OPTION' });
-  const decimals = settings['decimal.format'] ?? 'BASE64';
-  if (!/^(base64|numeric)$/i.test(decimals)) throw new ConfigError(`Invalid value ${decimals} for configuration decimal.format: it must be BASE64 or NUMERIC`, { code: 'CONVERTER_OPTION' });
-  if (/^numeric$/i.test(decimals)) throw new ConfigError('decimal.format=NUMERIC is not there yet', { code: 'CONVERTER_OPTION', hint: 'Leave decimal.format at BASE64, or let the source write decimals as text: decimal.handling.mode=string.' });
-  return jsonConverter({ schemas: schemas.toLowerCase() === 'true' });
+  const { config, problems } = parseConfig(jsonConverterConfig, settings);
+  if (config === undefined) throw new ConfigError(problems.map(({ message }) => message).join('\n'), { code: 'CONVERTER_OPTION' });
+  const refuse = (option: string, hint: string): never => { throw new ConfigError(`${option} is not there yet`, { code: 'CONVERTER_OPTION', hint }); };
+  if (config['decimal.format'] === 'NUMERIC') refuse('decimal.format=NUMERIC', 'Leave decimal.format at BASE64, or let the source write decimals as text: decimal.handling.mode=string.');
+  if (!config['replace.null.with.default']) refuse('replace.null.with.default=false', 'Leave it out.');
+  if ((config['schema.content'] ?? '') !== '') refuse('schema.content', 'Leave it out; records carry their schemas with schemas.enable=true.');
+  return jsonConverter({ schemas: config['schemas.enable'] });
 }
 
 function found<T>(role: string, name: string, table: Readonly<Record<string, T>>): T {

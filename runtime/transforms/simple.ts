@@ -9,8 +9,8 @@ import { derivedSchema, isObject, isStruct, memberOf, type Side, withMembers, wi
 const group = 'Transformation';
 
 export const regexRouterConfig = defineConfig({
-  regex: string({ required: true, group, doc: 'Java regular expression that the whole topic name must match.' }),
-  replacement: string({ required: true, group, doc: 'The new name; $1 stands for a group.' }),
+  regex: string({ required: true, group, importance: 'HIGH', doc: 'Java regular expression that the whole topic name must match.' }),
+  replacement: string({ required: true, group, importance: 'HIGH', doc: 'The new name; $1 stands for a group.' }),
 });
 export function regexRouter(config: ConfigOf<typeof regexRouterConfig>): Transform {
   const whole = wholeMatch(config.regex, 'regex');

@@ -1,9 +1,9 @@
 /** `transforms` and `predicates` of a connector → one chain. The registries are the only list of what exists. */
 import type { ConnectRecord } from '../../envelopes/record.ts';
-import type { ConfigDef, ConfigOf } from '../api/config.ts';
+import type { ConfigDef, ConfigOf, Problem } from '../api/config.ts';
 import { parseConfig, propertiesUnder, type Properties } from '../api/config-parse.ts';
 import type { Transform } from '../api/converter.ts';
-import { ConfigError } from '../api/errors.ts';
+import { ConfigError, TributaryError } from '../api/errors.ts';
 import { extractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
 import { byLogicalTableRouter, byLogicalTableRouterConfig } from './by-logical-table-router.ts';
 import { eventRouter, eventRouterConfig } from './event-router.ts';
@@ -51,6 +51,9 @@ const conditions: Readonly<Record<string, Entry<predicates.Predicate>>> = {
 export const transformNames: readonly string[] = Object.keys(transforms);
 export const predicateNames: readonly string[] = Object.keys(conditions);
 
+/** The declaration of a transform or predicate by its full class name. */
+export function transformConfig(name: string): ConfigDef | undefined { return (transforms[name] ?? conditions[name])?.config; }
+
 function aliases(text: string | undefined): readonly string[] { return (text ?? '').split(',').map(alias => alias.trim()).filter(alias => alias !== ''); }
 
 function lookUp<T>(table: Readonly<Record<string, Entry<T>>>, option: string, type: string | undefined): Entry<T> {
@@ -71,8 +74,27 @@ export function createTransforms(properties: Properties): readonly Transform[] {
     const transform = lookUp(transforms, `transforms.${alias}.type`, type).make(options, `transforms.${alias}`);
     if (predicate === undefined) return transform;
     const condition = known.get(predicate);
-    if (condition === undefined) throw new ConfigError(`Invalid value ${predicate} for configuration transforms.${alias}.predicate: there is no such alias in 'predicates'`, { code: 'PREDICATE_UNKNOWN' });
+    if (condition === undefined) throw new ConfigError(unknownPredicate(alias, predicate), { code: 'PREDICATE_UNKNOWN' });
     const when = negate?.trim().toLowerCase() !== 'true';
     return { apply: (record: ConnectRecord) => (condition(record) === when ? transform.apply(record) : record) };
   });
+}
+
+/** What is wrong with `transforms` and `predicates`: every alias is looked at, each problem stands at the option that it is about. */
+export function transformProblems(properties: Properties): readonly Problem[] {
+  const check = <T>(kind: 'transforms' | 'predicates', table: Readonly<Record<string, Entry<T>>>): Problem[] => aliases(properties[kind]).flatMap(alias => {
+    const { type, predicate, negate: _negate, ...options } = propertiesUnder(`${kind}.${alias}`, properties);
+    const at = `${kind}.${alias}`;
+    try { lookUp(table, `${at}.type`, type).make(options, at); } catch (error) {
+      if (!(error instanceof TributaryError)) throw error;
+      const named = /configuration "?([^\s":]+)"?/.exec(error.message)?.[1];
+      return [{ option: named?.startsWith(at) === true ? named : `${at}.type`, message: error.message }];
+    }
+    if (kind === 'predicates' || predicate === undefined || aliases(properties['predicates']).includes(predicate)) return [];
+    return [{ option: `${at}.predicate`, message: unknownPredicate(alias, predicate) }];
+  });
+  return [...check('transforms', transforms), ...check('predicates', conditions)];
+}
+function unknownPredicate(alias: string, predicate: string): string {
+  return `Invalid value ${predicate} for configuration transforms.${alias}.predicate: there is no such alias in 'predicates'`;
 }

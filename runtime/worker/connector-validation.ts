@@ -2,12 +2,13 @@
 import type { Problem } from '../api/config.ts';
 import { parseConfig } from '../api/config-parse.ts';
 import { ConfigError, TributaryError } from '../api/errors.ts';
-import { converterNames, DEFAULT_HEADER_CONVERTER } from '../converters/converters.ts';
 import { resolveProviders } from '../properties.ts';
-import { createTransforms, predicateNames, transformNames } from '../transforms/transforms.ts';
+import { transformProblems } from '../transforms/transforms.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
 import type { ConnectorConfig, PluginEntry } from './herder.ts';
+import { parts } from './parts.ts';
 import { findPlugin, loadPlugins } from './plugins.ts';
+import { withoutClass } from './secrets.ts';
 import { convertersFor } from './task-run.ts';
 
 /** Kafka Connect's version whose REST contract is kept (ruling in docs/compatibility.md). */
@@ -27,24 +28,27 @@ export interface ValidationScope {
 export async function connectorProblems(given: ConnectorConfig, { pluginsUrl, properties }: ValidationScope, signal: AbortSignal, live: boolean): Promise<readonly Problem[]> {
   const config = resolveProviders(given);
   const type = config['connector.class'];
-  if (type === undefined) throw new ConfigError(`Connector config ${shown(config)} contains no connector type`, { code: 'CLASS_MISSING' });
+  if (type === undefined) throw new ConfigError(withoutClass(given), { code: 'CLASS_MISSING' });
   const plugin = await findPlugin(pluginsUrl, type);
   const worker = parseConfig(plugin.kind === 'source' ? sourceConnectorConfig : sinkConnectorConfig, config);
   const own = parseConfig(plugin.config, config);
   const found = [...worker.problems, ...own.problems.filter(({ option }) => !worker.problems.some(problem => problem.option === option))];
-  for (const make of [() => convertersFor(config, properties), () => createTransforms(config)]) {
-    try { make(); } catch (error) {
-      if (!(error instanceof TributaryError)) throw error;
-      found.push({ option: /configuration (\S+?):/.exec(error.message)?.[1] ?? 'transforms', message: error.message });
-    }
+  try { convertersFor(config, properties); } catch (error) {
+    if (!(error instanceof TributaryError)) throw error;
+    found.push({ option: /configuration (\S+?):/.exec(error.message)?.[1] ?? 'value.converter', message: error.message });
   }
+  found.push(...transformProblems(config));
   if (live && own.config !== undefined && plugin.preflight !== undefined) found.push(...await plugin.preflight(own.config, signal));
   return found;
 }
 
-/** Throws ConfigError CONFIG_INVALID with all problems, in Connect's words. A task's own start tells what is wrong with the live system. */
-export async function checkConnector(config: ConnectorConfig, scope: ValidationScope): Promise<void> {
-  const problems = await connectorProblems(config, scope, AbortSignal.timeout(PREFLIGHT_MS), false);
+/**
+ * Throws ConfigError CONFIG_INVALID with all problems, in Connect's words. With `live` also what of the plugin's look at the
+ * system makes a connector useless from the start, as Debezium has it for a request. Not so for files: a worker comes up
+ * without its database and waits for it.
+ */
+export async function checkConnector(config: ConnectorConfig, scope: ValidationScope, live: boolean): Promise<void> {
+  const problems = (await connectorProblems(config, scope, AbortSignal.timeout(PREFLIGHT_MS), live)).filter(({ later }) => later !== true);
   if (problems.length === 0) return;
   const lines = problems.map(({ message }) => message).join('\n');
   throw new ConfigError(`Connector configuration is invalid and contains the following ${problems.length} error(s):\n${lines}\nYou can also find the above list of errors at the endpoint \`/connector-plugins/{connectorType}/config/validate\``, { code: 'CONFIG_INVALID' });
@@ -55,9 +59,5 @@ export async function pluginEntries(pluginsUrl: string, connectorsOnly: boolean)
   const connectors = (await loadPlugins(pluginsUrl)).map((plugin): PluginEntry => ({ class: plugin.names[0], type: plugin.kind, version: plugin.version }));
   const sorted = [...connectors.filter(({ type }) => type === 'sink'), ...connectors.filter(({ type }) => type === 'source')];
   if (connectorsOnly) return sorted;
-  const named = (type: PluginEntry['type'], names: readonly string[]): PluginEntry[] => names.map(name => ({ class: name, type, version: CONNECT_VERSION }));
-  return [...sorted, ...named('converter', converterNames), ...named('header_converter', [DEFAULT_HEADER_CONVERTER]), ...named('transformation', transformNames), ...named('predicate', predicateNames)];
+  return [...sorted, ...parts.map(({ name, type }) => ({ class: name, type, version: CONNECT_VERSION }))];
 }
-
-/** Keys only: a value may be a secret. */
-function shown(config: ConnectorConfig): string { return `{${Object.keys(config).sort().join(', ')}}`; }

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../api/logger.ts';
 import type { ConnectorConfig, ConnectorStatus, MetricSample, State, StateInfo, TargetState, TaskStatus } from './herder.ts';
+import type { LogLevel } from './log-levels.ts';
 import { RestartPolicy } from './restart-policy.ts';
 import type { FromTask, TaskFailure, TaskOrder, ToTask } from './task-messages.ts';
 
@@ -58,7 +59,7 @@ export class Connector {
   apply(): Promise<void> {
     return this.inTurn(async () => {
       this.policy.reset();
-      if (this.target === 'RUNNING') { if (this.running === undefined) this.start(); return; }
+      if (this.target === 'RUNNING') { this.unassigned = false; if (this.running === undefined) this.start(); return; }
       await this.halt();
       this.show(this.target);
     });
@@ -73,6 +74,8 @@ export class Connector {
     });
   }
   close(): Promise<void> { return this.inTurn(() => this.halt()); }
+  /** From now on the running task logs at this level; one that starts later is told by its order. */
+  setLogLevel(level: LogLevel): void { this.running?.thread.postMessage({ kind: 'level', level } satisfies ToTask); }
 
   private start(): void {
     clearTimeout(this.retry);
@@ -145,7 +148,9 @@ export class Connector {
     return [...own, ...this.samples.map(sample => ({ ...sample, labels: { ...labels, ...sample.labels } }))];
   }
 
-  get tasks(): number { return this.target === 'STOPPED' ? 0 : 1; }
+  /** Made in the state PAUSED and never run since: such a connector has no task yet, as in Connect. */
+  unassigned = false;
+  get tasks(): number { return this.target === 'STOPPED' || (this.unassigned && this.target === 'PAUSED') ? 0 : 1; }
   private info(state: State, trace: string | undefined): StateInfo {
     return { state, worker_id: this.facts.workerId, version: this.facts.version, ...(trace === undefined ? {} : { trace }) };
   }
@@ -154,9 +159,10 @@ export class Connector {
     const state: State = this.target === 'RUNNING' ? 'RUNNING' : this.target;
     return { name: this.facts.name, connector: this.info(state, undefined), tasks: this.tasks === 0 ? [] : [this.taskStatus()], type: this.facts.type };
   }
-  /** Marks the whole as RESTARTING for the answer of a restart request. */
-  restarting(): ConnectorStatus {
-    return { ...this.status(), connector: this.info('RESTARTING', undefined), tasks: this.tasks === 0 ? [] : [{ id: 0, ...this.info('RESTARTING', undefined) }] };
+  /** The answer of a restart request: what is about to restart, in state RESTARTING; a failed task's trace stays in it. */
+  statusWhileRestarting(parts: { readonly connector: boolean; readonly task: boolean }): ConnectorStatus {
+    const now = this.status();
+    return { ...now, connector: parts.connector ? { ...now.connector, state: 'RESTARTING' } : now.connector, tasks: parts.task ? now.tasks.map(task => ({ ...task, state: 'RESTARTING' })) : now.tasks };
   }
   get failed(): boolean { return this.state === 'FAILED'; }
 }

@@ -3,7 +3,8 @@ import type { Logger } from '../api/logger.ts';
 import { parseConfig } from '../api/config-parse.ts';
 import { ConfigError } from '../api/errors.ts';
 import type { Herder } from './herder.ts';
-import { openLogger } from './logging.ts';
+import { LogLevels, loggerNames } from './log-levels.ts';
+import { namedLogger } from './logging.ts';
 import { StandaloneWorker } from './standalone.ts';
 import { workerConfig } from './worker-config.ts';
 
@@ -27,7 +28,8 @@ export async function openWorker(options: EmbedOptions): Promise<Herder & AsyncD
   const { config, problems } = parseConfig(workerConfig, options.worker);
   if (config === undefined) throw new ConfigError(problems.map(({ message }) => message).join('\n'), { code: 'WORKER_CONFIG', hint: 'Correct the worker keys.' });
   const pluginsUrl = options.pluginsUrl ?? new URL(`../../connectors/index.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href;
-  const worker = await StandaloneWorker.open({ config, properties: options.worker, pluginsUrl, logger: options.logger ?? openLogger(config['log.level']), commit: 'embedded', ephemeral: true });
+  const levels = new LogLevels(config['log.level']);
+  const worker = await StandaloneWorker.open({ config, properties: options.worker, pluginsUrl, logger: options.logger ?? namedLogger(levels, loggerNames.worker), levels, commit: 'embedded', ephemeral: true });
   try { await worker.start(options.connectors ?? []); } catch (error) { await worker[Symbol.asyncDispose](); throw error; }
   return worker;
 }

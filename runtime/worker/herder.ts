@@ -3,9 +3,10 @@
  * Names and shapes are those of Kafka Connect's REST API, so that a route only says which status code an answer has.
  * Errors: ConfigError → 400, NotFoundError → 404, ConflictError → 409, all else → 500.
  */
-import type { PartitionOffset } from '../api/plugin.ts';
-import type { Plugin } from '../api/plugin.ts';
+import type { OffsetChange, PartitionOffset, Plugin } from '../api/plugin.ts';
+import type { LogLevel } from './log-levels.ts';
 
+export type { OffsetChange } from '../api/plugin.ts';
 export type ConnectorType = 'source' | 'sink' | 'unknown';
 export type TargetState = 'RUNNING' | 'PAUSED' | 'STOPPED';
 export type State = 'UNASSIGNED' | 'RUNNING' | 'PAUSED' | 'FAILED' | 'RESTARTING' | 'STOPPED';
@@ -19,7 +20,6 @@ export interface TaskStatus extends StateInfo { readonly id: number }
 export interface ConnectorStatus { readonly name: string; readonly connector: StateInfo; readonly tasks: readonly TaskStatus[]; readonly type: ConnectorType }
 /** A sink's partition is `{"kafka_topic", "kafka_partition"}`, its offset `{"kafka_offset"}`. */
 export type ConnectorOffset = PartitionOffset;
-export interface OffsetChange { readonly partition: PartitionOffset['partition']; readonly offset: PartitionOffset['offset'] | null }
 export interface Health { readonly state: 'healthy' | 'starting' | 'unhealthy'; readonly message: string }
 export interface WorkerInfo { readonly version: string; readonly commit: string; readonly kafka_cluster_id: string }
 /** A class that REST lists beside the connectors. */
@@ -56,6 +56,8 @@ export interface Herder {
   plugin(name: string): Promise<Plugin>;
   /** Problems of a configuration beyond what its declaration says: preflight on the live system, transforms, converters. */
   problems(config: ConnectorConfig, signal: AbortSignal): Promise<readonly { readonly option: string; readonly message: string }[]>;
+  /** Sets a level on all workers (`scope=cluster`); only where there can be others. */
+  setClusterLogLevel?(name: string, level: LogLevel): Promise<void>;
   /** Prometheus text is made from these; values as the tasks last reported them. */
   metrics(): readonly MetricSample[];
 }

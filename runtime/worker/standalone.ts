@@ -5,13 +5,14 @@
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
 import type { Log, StateStore } from '../log/log.ts';
 import type { Problem } from '../api/config.ts';
-import { ConfigError, ConflictError, NotFoundError } from '../api/errors.ts';
+import { ConfigError, ConflictError, DataError, NotFoundError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Plugin } from '../api/plugin.ts';
 import { resolveProviders } from '../properties.ts';
 import { Connector } from './connector.ts';
 import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries } from './connector-validation.ts';
 import type * as herder from './herder.ts';
+import { type LogLevels, taskLogger } from './log-levels.ts';
 import { findPlugin } from './plugins.ts';
 import type { WorkerConfig } from './worker-config.ts';
 
@@ -22,6 +23,8 @@ export interface StandaloneOptions {
   readonly properties: Readonly<Record<string, string>>;
   readonly pluginsUrl: string;
   readonly logger: Logger;
+  /** Levels by logger name; those of tasks are passed on to their threads. */
+  readonly levels: LogLevels;
   /** Our own version and build, for `commit`. */
   readonly commit: string;
   /** Forget connectors made by REST when the worker ends, as Connect's standalone mode does. */
@@ -36,6 +39,8 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
   private readonly topicStore: StateStore;
   private readonly all = new Map<string, Connector>();
   private readonly plugged = new Map<string, Plugin>();
+  /** Takes a connector's logger out of the levels. */
+  private readonly unused = new Map<string, () => void>();
   private workerId: string;
   private ready = false;
 
@@ -69,7 +74,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     for (const config of files) {
       const { name = '' } = config;
       const stored = await this.states.get(name);
-      await this.checked(name, config);
+      await this.checked(name, config, false);
       await this.store(name, config, stored === undefined || this.options.ephemeral ? 'RUNNING' : (JSON.parse(stored) as Stored).target);
     }
     this.ready = true;
@@ -85,12 +90,15 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const plugin = await findPlugin(this.options.pluginsUrl, config['connector.class'] ?? '');
     this.plugged.set(name, plugin);
     const worker = this.options;
+    const logger = taskLogger(plugin.names[0], name);
     const connector = new Connector({
       name, type: plugin.kind, version: plugin.version, workerId: this.workerId, logger: worker.logger, graceMs: worker.config['task.shutdown.graceful.timeout.ms'],
-      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current), worker: worker.properties, logDirectory: worker.config['log.dir'], logLevel: worker.config['log.level'] }),
+      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current), worker: worker.properties, logDirectory: worker.config['log.dir'], logLevel: worker.levels.effective(logger).level }),
       topicSeen: topic => { void this.topicStore.put([[`${name}\u0000${topic}`, '1']]).catch(() => { /* shown again with the next record */ }); },
     }, config, target);
     this.all.set(name, connector);
+    this.unused.get(name)?.();
+    this.unused.set(name, worker.levels.use(logger, level => { connector.setLogLevel(level); }));
     await connector.apply();
     return connector;
   }
@@ -101,7 +109,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     return connector;
   }
 
-  private checked(name: string, config: herder.ConnectorConfig): Promise<void> { return checkConnector({ ...config, name }, this.options); }
+  private checked(name: string, config: herder.ConnectorConfig, live: boolean): Promise<void> { return checkConnector({ ...config, name }, this.options, live); }
   problems(config: herder.ConnectorConfig, signal: AbortSignal): Promise<readonly Problem[]> { return connectorProblems(config, this.options, signal, true); }
 
   private keep(name: string, stored: Stored): Promise<void> { return this.states.put([[name, JSON.stringify(stored)]]); }
@@ -136,18 +144,20 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
   }
   tasks(name: string): readonly herder.TaskInfo[] {
     const connector = this.get(name);
-    const taskClass = (this.plugged.get(name)?.names[0] ?? '').replace(/Connector$/, 'ConnectorTask');
+    const plugin = this.plugged.get(name);
+    const taskClass = plugin?.taskClass ?? `${plugin?.names[0] ?? ''}Task`;
     return Array.from({ length: connector.tasks }, (_, task) => ({ id: { connector: name, task }, config: { ...connector.config, 'task.class': taskClass } }));
   }
 
   async create(name: string, config: herder.ConnectorConfig, initial: herder.TargetState): Promise<herder.ConnectorInfo> {
-    await this.checked(name, config);
+    await this.checked(name, config, true);
     if (this.all.has(name)) throw new ConflictError(`Connector ${name} already exists`, { code: 'CONNECTOR_EXISTS' });
-    await this.store(name, { ...config, name }, initial);
+    const connector = await this.store(name, { ...config, name }, initial);
+    if (initial === 'PAUSED') connector.unassigned = true;
     return this.connector(name);
   }
   async putConfig(name: string, config: herder.ConnectorConfig): Promise<{ readonly created: boolean; readonly info: herder.ConnectorInfo }> {
-    await this.checked(name, config);
+    await this.checked(name, config, true);
     const present = this.all.get(name);
     await this.store(name, { ...config, name }, present?.target ?? 'RUNNING');
     return { created: present === undefined, info: this.connector(name) };
@@ -161,6 +171,8 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const connector = this.get(name);
     await connector.close();
     this.all.delete(name);
+    this.unused.get(name)?.();
+    this.unused.delete(name);
     await this.states.put([[name, null]]);
     await this.forgetTopics(name);
     if (connector.facts.type === 'sink') await this.log.removeGroup(`connect-${name}`);
@@ -171,7 +183,8 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
   async restart(name: string, { includeTasks, onlyFailed }: { readonly includeTasks: boolean; readonly onlyFailed: boolean }): Promise<herder.ConnectorStatus> {
     const connector = this.get(name);
     const affected = includeTasks && (!onlyFailed || connector.failed);
-    const status = onlyFailed && !affected ? connector.status() : affected ? connector.restarting() : { ...connector.status(), connector: connector.restarting().connector };
+    // The connector itself never fails here, so `onlyFailed` leaves it alone.
+    const status = connector.statusWhileRestarting({ connector: !onlyFailed, task: affected });
     if (affected) void connector.restart();
     return status;
   }
@@ -201,10 +214,21 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     }
     const present = await this.offsets(name);
     const wanted = changes ?? present.map(({ partition }) => ({ partition, offset: null }));
-    if (connector.facts.type === 'source') { await this.log.alterSourceOffsets(name, wanted); return; }
+    if (connector.facts.type === 'source') {
+      const plugin = this.plugged.get(name);
+      if (changes !== null && plugin?.kind === 'source') plugin.checkOffsets?.(resolveProviders(connector.config), changes);
+      await this.log.alterSourceOffsets(name, wanted);
+      return;
+    }
+    for (const { partition, offset } of wanted) await this.checkTopic(name, String(partition['kafka_topic']), Number(partition['kafka_partition']), offset !== null);
     await this.log.resetPositions(`connect-${name}`, wanted.map(({ partition, offset }) => ({
       topic: String(partition['kafka_topic']), partition: Number(partition['kafka_partition']), offset: offset === null ? null : Number(offset['kafka_offset']),
     })));
+  }
+  /** A position in a topic that is not there would be forgotten at once. */
+  private async checkTopic(name: string, topic: string, partition: number, needed: boolean): Promise<void> {
+    const known = await this.log.topic(topic);
+    if (needed && (known === undefined || partition >= known.partitions)) throw new DataError(`Failed to alter consumer group offsets for connector ${name}`, { code: 'OFFSET_TOPIC', cause: new Error(`there is no partition ${topic}-${partition}`) });
   }
   async topics(name: string): Promise<readonly string[]> {
     this.get(name);

@@ -1,5 +1,6 @@
 /** What the REST thread and a task's thread say to each other. */
 import type { MetricSample } from './herder.ts';
+import type { LogLevel } from './log-levels.ts';
 
 /** Handed to the thread when it starts. */
 export interface TaskOrder {
@@ -10,11 +11,11 @@ export interface TaskOrder {
   readonly config: Readonly<Record<string, string>>;
   readonly worker: Readonly<Record<string, string>>;
   readonly logDirectory: string;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
 }
 
 /** To the task. After `stop` it drains, commits and ends. */
-export type ToTask = { readonly kind: 'stop' };
+export type ToTask = { readonly kind: 'stop' } | { readonly kind: 'level'; readonly level: LogLevel };
 
 /** What made a task end, as plain data. */
 export interface TaskFailure {

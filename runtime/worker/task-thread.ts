@@ -26,11 +26,12 @@ export function failureOf(error: unknown): TaskFailure {
 async function main(order: TaskOrder): Promise<TaskFailure | undefined> {
   const send = (message: FromTask): void => { parentPort?.postMessage(message); };
   const stop = new AbortController();
-  parentPort?.on('message', (message: ToTask) => { if (message.kind === 'stop') stop.abort(); });
+  const leveled = openLogger(order.logLevel);
+  parentPort?.on('message', (message: ToTask) => { if (message.kind === 'stop') stop.abort(); else leveled.setLevel(message.level); });
   const metrics = new TaskMetrics();
   const report = (): void => { send({ kind: 'metrics', samples: metrics.samples() }); };
   const timer = setInterval(report, METRICS_INTERVAL_MS);
-  const logger = openLogger(order.logLevel).child({ connector: order.connector, task: order.task });
+  const logger = leveled.logger.child({ connector: order.connector, task: order.task });
   try {
     await using log = await openEmbeddedLog(order.logDirectory, { mode: 'writer' });
     await runTask(order, { log, logger, metrics, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); } }, stop.signal);

@@ -9,7 +9,7 @@ export const workerConfig = defineConfig({
   'log.retention.ms': long({ default: 604_800_000, group: log, doc: 'How long a topic keeps records after all sinks have read them, in milliseconds.' }),
   'log.compression': oneOf(['none', 'gzip', 'snappy', 'lz4', 'zstd'], { default: 'lz4', group: log, doc: 'Compression of record batches.' }),
   'log.num.partitions': int({ default: 1, group: log, doc: 'Partitions of topics that are made.' }),
-  'log.level': oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { default: 'info', group: worker, doc: 'Lowest level that is logged.' }),
+  'log.level': oneOf(['OFF', 'FATAL', 'ERROR', 'WARN', 'INFO', 'DEBUG', 'TRACE'], { default: 'INFO', group: worker, doc: 'Lowest level that is logged; `PUT /admin/loggers/NAME` changes it while the worker runs.' }),
   'bootstrap.servers': list({ default: [], group: worker, importance: 'HIGH', doc: 'Brokers of a Kafka cluster. Without it the embedded log is used.' }),
   'key.converter': className({ default: DEFAULT_CONVERTER, group: worker, importance: 'HIGH', doc: 'Converter of record keys.' }),
   'value.converter': className({ default: DEFAULT_CONVERTER, group: worker, importance: 'HIGH', doc: 'Converter of record values.' }),

@@ -1,25 +1,9 @@
 /** A herder without a log, threads or connectors' work: REST is tested over it. Follows the contract in runtime/worker/herder.ts. */
-import { defineConfig, int, string } from '../../runtime/api/config.ts';
 import { parseConfig } from '../../runtime/api/config-parse.ts';
 import { ConfigError, ConflictError, NotFoundError } from '../../runtime/api/errors.ts';
-import { definePlugin, type Plugin } from '../../runtime/api/plugin.ts';
+import type { Plugin } from '../../runtime/api/plugin.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from '../../runtime/worker/connector-config.ts';
 import type * as herder from '../../runtime/worker/herder.ts';
-
-const neverOpened = (): never => { throw new Error('the memory herder opens no task'); };
-/** Kafka's file connectors, as far as REST sees of them. */
-export const fileSource = definePlugin.source({
-  names: ['org.apache.kafka.connect.file.FileStreamSourceConnector'], version: '4.3.1', open: neverOpened,
-  config: defineConfig({
-    file: string({ doc: 'File to read.', group: 'File', importance: 'HIGH' }),
-    topic: string({ required: true, doc: 'Topic to write to.', group: 'File', importance: 'HIGH' }),
-    'batch.size': int({ default: 2000, doc: 'Lines a poll.', group: 'File', importance: 'LOW' }),
-  }),
-});
-export const fileSink = definePlugin.sink({
-  names: ['org.apache.kafka.connect.file.FileStreamSinkConnector'], version: '4.3.1', open: neverOpened,
-  config: defineConfig({ file: string({ doc: 'File to write.', group: 'File', importance: 'HIGH' }) }),
-});
 
 interface Held { readonly name: string; config: herder.ConnectorConfig; target: herder.TargetState; readonly plugin: Plugin; restarting: boolean; offsets: herder.ConnectorOffset[]; topics: string[]; unassigned: boolean }
 
@@ -57,7 +41,7 @@ export class MemoryHerder implements herder.Herder {
   tasks(name: string): readonly herder.TaskInfo[] {
     const { config, target, plugin, unassigned } = this.get(name);
     if (target === 'STOPPED' || unassigned) return [];
-    return [{ id: { connector: name, task: 0 }, config: { ...config, 'task.class': plugin.names[0].replace(/Connector$/, plugin.names[0].includes('File') ? 'Task' : 'ConnectorTask') } }];
+    return [{ id: { connector: name, task: 0 }, config: { ...config, 'task.class': plugin.taskClass ?? `${plugin.names[0]}Task` } }];
   }
   async create(name: string, config: herder.ConnectorConfig, initial: herder.TargetState): Promise<herder.ConnectorInfo> {
     await this.check({ ...config, name });
@@ -94,6 +78,7 @@ export class MemoryHerder implements herder.Herder {
   async alterOffsets(name: string, changes: readonly herder.OffsetChange[] | null): Promise<void> {
     const one = this.get(name);
     if (one.target !== 'STOPPED') throw new ConfigError(`Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/${name}/stop' endpoint`, { code: 'CONNECTOR_NOT_STOPPED' });
+    if (changes !== null && one.plugin.kind === 'source') one.plugin.checkOffsets?.(one.config, changes);
     const byPartition = new Map(changes === null ? [] : one.offsets.map(entry => [JSON.stringify(entry.partition), entry]));
     for (const { partition, offset } of changes ?? []) {
       if (offset === null) byPartition.delete(JSON.stringify(partition)); else byPartition.set(JSON.stringify(partition), { partition, offset });

@@ -1,9 +1,11 @@
 /** What Connect's recordings do not show: listeners, secrets, authentication, bad requests, metrics, and answers under load. */
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { fileSource } from '../../connectors/sources/file/index.ts';
 import { postgresSource } from '../../connectors/sources/postgres/index.ts';
 import { type RestServer, startRest } from '../../rest/server.ts';
-import { fileSource, MemoryHerder } from '../kit/memory-herder.ts';
+import { MemoryHerder } from '../kit/memory-herder.ts';
+import { LogLevels } from '../../runtime/worker/log-levels.ts';
 import { quietLogger } from '../kit/quiet-logger.ts';
 
 const opened: RestServer[] = [];
@@ -11,7 +13,7 @@ afterEach(async () => { for (const server of opened.splice(0)) await server[Symb
 
 async function open(properties: Readonly<Record<string, string>> = {}, listeners: readonly string[] = ['http://127.0.0.1:0']): Promise<{ readonly url: string; readonly herder: MemoryHerder; readonly server: RestServer }> {
   const herder = new MemoryHerder([fileSource, postgresSource]);
-  const server = await startRest({ herder, config: { listeners, 'rest.advertised.host.name': undefined, 'rest.advertised.port': undefined }, properties, logger: quietLogger, version: '1.2.3' });
+  const server = await startRest({ herder, config: { listeners, 'rest.advertised.host.name': undefined, 'rest.advertised.port': undefined }, properties, logger: quietLogger, levels: new LogLevels('INFO'), version: '1.2.3' });
   opened.push(server);
   return { url: server.url, herder, server };
 }
@@ -117,7 +119,7 @@ describe('bad requests', () => {
   });
   it('keeps every digit of offsets', async () => {
     const { url, herder } = await open();
-    await call(`${url}/connectors`, 'POST', { name: 'n', config: { 'connector.class': 'FileStreamSource', topic: 't' }, initial_state: 'STOPPED' });
+    await call(`${url}/connectors`, 'POST', { name: 'n', config: postgres, initial_state: 'STOPPED' });
     const text = '{"offsets":[{"partition":{"server":"p"},"offset":{"lsn":9223372036854775807}}]}';
     expect((await call(`${url}/connectors/n/offsets`, 'PATCH', text)).status).toBe(200);
     expect(herder.get('n').offsets[0]?.offset).toEqual({ lsn: 9223372036854775807n });

@@ -14,14 +14,16 @@ export interface StreamPosition {
   /** Further events taken at `lsn`. */
   readonly further: number;
   readonly txId: bigint | null;
+  /** 0 = not known yet. */
   readonly timeUs: bigint;
+  /** Empty before the first event; Debezium cannot read an offset with a type that it does not know, so it is left out then. */
   readonly messageType: string;
 }
 
 export function streamOffset(position: StreamPosition): SourceOffset {
   return {
-    lsn_proc: position.lsn, messageType: position.messageType, lsn_commit: position.commitLsn, lsn: position.lsn,
-    ...(position.txId !== null && { txId: position.txId }), ts_usec: position.timeUs, ...(position.further > 0 && { lsn_events_processed: position.further }),
+    lsn_proc: position.lsn, ...(position.messageType !== '' && { messageType: position.messageType }), lsn_commit: position.commitLsn, lsn: position.lsn,
+    ...(position.txId !== null && { txId: position.txId }), ...(position.timeUs > 0n && { ts_usec: position.timeUs }), ...(position.further > 0 && { lsn_events_processed: position.further }),
   };
 }
 

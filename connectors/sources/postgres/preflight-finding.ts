@@ -11,6 +11,8 @@ export interface Finding {
   readonly message: string;
   /** A statement to run, or what to change. */
   readonly mend: string;
+  /** The server could not be asked at all. */
+  readonly unreached?: true;
 }
 
 /** What the checks share; read once. */

@@ -28,15 +28,18 @@ export async function findings(config: PostgresConfig): Promise<readonly Finding
   } catch (error) { return [unreachable(error)]; } finally { await close(client); }
 }
 
+/** What Debezium looks at before it lets a connector be made; a server that cannot be reached goes with it. */
+const BEFORE_CREATION = new Set(['POSTGRES_WAL_LEVEL', 'POSTGRES_ROLE_REPLICATION']);
+
 /** The plugin's `preflight`: the errors, at the options that they belong to. */
 export async function preflight(config: PostgresConfig): Promise<readonly Problem[]> {
-  return (await findings(config)).filter(({ severity }) => severity === 'error').map(({ option, message, mend, code }) => ({ option, message: code === 'POSTGRES_LOGIN' ? message : `${message} [${code}] ${mend}` }));
+  return (await findings(config)).filter(({ severity }) => severity === 'error').map(({ option, message, mend, code, unreached }) => ({ option, message: code === 'POSTGRES_LOGIN' ? message : `${message} [${code}] ${mend}`, ...(unreached !== true && !BEFORE_CREATION.has(code) && { later: true }) }));
 }
 
 function unreachable(error: unknown): Finding {
   const known = error instanceof TributaryError ? error : undefined;
   const cause = known?.cause instanceof Error ? known.cause.message : (error as Error).message;
-  return { code: known?.code ?? 'POSTGRES_ERROR', severity: 'error', option: 'database.hostname', message: `Error while validating connector config: ${known?.code === 'POSTGRES_LOGIN' || known?.code === 'POSTGRES_DATABASE' ? `FATAL: ${cause}` : known?.message ?? cause}`, mend: known?.hint ?? '' };
+  return { code: known?.code ?? 'POSTGRES_ERROR', severity: 'error', option: 'database.hostname', message: `Error while validating connector config: ${known?.code === 'POSTGRES_LOGIN' || known?.code === 'POSTGRES_DATABASE' ? `FATAL: ${cause}` : known?.message ?? cause}`, mend: known?.hint ?? '', unreached: true };
 }
 
 async function serverFacts(query: Query, config: PostgresConfig): Promise<ServerFacts> {

@@ -1,0 +1,14 @@
+/** All routes, as data. */
+import type { Route } from './route.ts';
+import { connectorRoutes } from './routes/connectors.ts';
+import { loggerRoutes } from './routes/loggers.ts';
+import { metricRoutes } from './routes/metrics.ts';
+import { offsetRoutes } from './routes/offsets.ts';
+import { pluginRoutes } from './routes/plugins.ts';
+import { rootRoutes } from './routes/root.ts';
+import { taskRoutes } from './routes/tasks.ts';
+import { topicRoutes } from './routes/topics.ts';
+
+export const mainRoutes: readonly Route[] = [...rootRoutes, ...connectorRoutes, ...taskRoutes, ...offsetRoutes, ...topicRoutes, ...pluginRoutes, ...metricRoutes];
+/** Those that `admin.listeners` moves. */
+export const adminRoutes: readonly Route[] = loggerRoutes;
