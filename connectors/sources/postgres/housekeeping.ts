@@ -43,7 +43,7 @@ export class Housekeeping {
     if (action === undefined || action === '' || this.acting) return;
     this.acting = true;
     this.query(action).catch((error: unknown) => {
-      if (error instanceof RetriableError) this.failure = error;
+      if (error instanceof RetriableError && error.code !== 'POSTGRES_QUERY_TIMEOUT') this.failure = error;
       else this.logger.error({ reason: (error as Error).message }, 'heartbeat action query failed');
     }).finally(() => { this.acting = false; });
   }

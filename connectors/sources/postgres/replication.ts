@@ -1,5 +1,5 @@
 /** Publication and slot: found or made, as Debezium does it, the publication first. */
-import { ConfigError, FatalError } from '../../../runtime/api/errors.ts';
+import { ConfigError, FatalError, RetriableError } from '../../../runtime/api/errors.ts';
 import type { Logger } from '../../../runtime/api/logger.ts';
 import { anchored } from '../capture/table-filter.ts';
 import type { PostgresConfig } from './config.ts';
@@ -80,9 +80,15 @@ export async function findSlot(query: Query, config: PostgresConfig): Promise<Sl
 
 export interface MadeSlot { readonly consistentLsn: bigint; readonly snapshot: string }
 
-/** Makes a slot on a replication connection and exports the snapshot of its consistent point. */
+/** Makes a slot on a replication connection and exports the snapshot of its consistent point, which all transactions that are open now have to end before. Throws RetriableError POSTGRES_SLOT_WAITS. */
 export async function createSlot(replicationQuery: Query, name: string, temporary: boolean, failover = false): Promise<MadeSlot> {
   const options = failover ? "(SNAPSHOT 'export', FAILOVER)" : 'EXPORT_SNAPSHOT';
-  const [row] = await replicationQuery(`CREATE_REPLICATION_SLOT ${identifier(name)}${temporary ? ' TEMPORARY' : ''} LOGICAL pgoutput ${options}`);
+  const made = replicationQuery(`CREATE_REPLICATION_SLOT ${identifier(name)}${temporary ? ' TEMPORARY' : ''} LOGICAL pgoutput ${options}`);
+  const [row] = await made.catch((error: unknown) => {
+    if (!(error instanceof RetriableError) || error.code !== 'POSTGRES_QUERY_TIMEOUT') throw error;
+    throw new RetriableError(`Replication slot '${name}' could not be made in time: a transaction that was open before does not end`, {
+      code: 'POSTGRES_SLOT_WAITS', hint: "Find it and end it: SELECT pid, xact_start, state, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start; prepared ones: SELECT * FROM pg_prepared_xacts;", cause: error,
+    });
+  });
   return { consistentLsn: parseLsn(row?.[1] ?? '0/0'), snapshot: row?.[2] ?? '' };
 }

@@ -64,7 +64,7 @@ class PostgresTask implements SourceTask {
   private async open(replication: boolean): Promise<{ client: Client; query: Query }> {
     const client = await connect(this.config, replication);
     this.clients.push(client);
-    return { client, query: queryOn(client, this.config) };
+    return { client, query: replication ? queryOn(client, this.config, this.config['internal.create.slot.command.timeout'] * 1000) : queryOn(client, this.config) };
   }
 
   async *batches(signal: AbortSignal): AsyncGenerator<SourceBatch> {
