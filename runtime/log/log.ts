@@ -25,15 +25,20 @@ export interface OffsetAppend { readonly connector: string; readonly offsets: re
 
 export interface TopicOptions {
   readonly partitions?: number;
-  /** Keep the last record of each key for ever, drop the rest in time. */
+  /**
+   * Keep the last record of each key, drop the older ones in time (cleanup.policy=compact); every record needs a key. With
+   * it `retentionBytes` and `retentionMs` are -1 unless they are given too (cleanup.policy=compact,delete).
+   */
   readonly compact?: boolean;
+  /** How long a compacted topic keeps a tombstone after the compaction that first met it; default 24 hours. */
+  readonly deleteRetentionMs?: number;
   readonly retentionBytes?: number;
   readonly retentionMs?: number;
   /** True = retention may delete what a registered group has not committed. Default false: back-pressure instead. */
   readonly deleteUncommitted?: boolean;
   readonly compression?: Compression;
 }
-export interface TopicDescription extends Required<TopicOptions> { readonly name: string; readonly id: string }
+export interface TopicDescription extends Required<Omit<TopicOptions, 'deleteRetentionMs'>>, Pick<TopicOptions, 'deleteRetentionMs'> { readonly name: string; readonly id: string }
 
 /** A sealed batch as it lies in the log: the whole v2 batch with its 61-byte header. Valid until the next `next()`. */
 export interface LogBatch { readonly baseOffset: number; readonly lastOffset: number; readonly bytes: Buffer }
@@ -45,7 +50,7 @@ export interface LogWriter extends AsyncDisposable {
   /**
    * All of it or nothing, durable (fsynced / acked by all) when it resolves, also over several topics and the offsets.
    * Missing topics are made with the defaults. Rejects with RetriableError (disk full, log full: nothing was written) or
-   * FatalError (fenced). Returns the base offset of each entry.
+   * FatalError (fenced; a record without a key for a compacted topic). Returns the base offset of each entry.
    */
   append(entries: readonly TopicAppend[], offsets: OffsetAppend | undefined, signal: AbortSignal): Promise<readonly number[]>;
 }
@@ -84,7 +89,10 @@ export interface Log extends AsyncDisposable {
   /** Committed positions of a sink's group, and with them what retention must keep. */
   commitPositions(group: string, positions: readonly PartitionPosition[]): Promise<void>;
   positions(group: string): Promise<readonly PartitionPosition[]>;
-  /** From now on retention keeps what this group has not committed in these partitions, from their present start. */
+  /**
+   * The whole assignment of a group: from now on retention keeps what it has not committed in these partitions, from their
+   * present start, and holds nothing for it in others that it read before (their positions stay known).
+   */
   registerGroup(group: string, partitions: readonly TopicPartition[]): Promise<void>;
   removeGroup(group: string): Promise<void>;
   /** Epoch of a group's offsets; raised by a reset, never lowered. */

@@ -15,7 +15,8 @@ export class DeadLetters implements AsyncDisposable {
   private constructor(options: DeadLetterOptions, writer: LogWriter) { this.options = options; this.writer = writer; }
 
   static async open(log: Log, options: DeadLetterOptions): Promise<DeadLetters> {
-    await log.createTopic(options.topic);
+    // Whatever topics get otherwise: a bad record may have no key, and none of them may go for another.
+    await log.createTopic(options.topic, { compact: false });
     return new DeadLetters(options, await log.writer(`dead-letters:${options.connector}-${options.task}`));
   }
 

@@ -8,6 +8,8 @@ export const workerConfig = defineConfig({
   'log.retention.bytes': long({ default: -1, group: log, doc: 'Bytes that a topic keeps after all sinks have read them; -1 = no bound.' }),
   'log.retention.ms': long({ default: 604_800_000, group: log, doc: 'How long a topic keeps records after all sinks have read them, in milliseconds.' }),
   'log.compression': oneOf(['none', 'gzip', 'snappy', 'lz4', 'zstd'], { default: 'lz4', group: log, doc: 'Compression of record batches.' }),
+  'log.cleanup.policy': oneOf(['delete', 'compact', 'compact,delete'], { default: 'delete', group: log, doc: 'What becomes of old records in topics that are made: deleted by log.retention.*, or compacted to the last record of each key, or both.' }),
+  'log.cleaner.delete.retention.ms': long({ default: 86_400_000, group: log, doc: 'How long a compacted topic keeps the tombstone of a deleted key, in milliseconds.' }),
   'log.num.partitions': int({ default: 1, group: log, doc: 'Partitions of topics that are made.' }),
   'log.level': oneOf(['OFF', 'FATAL', 'ERROR', 'WARN', 'INFO', 'DEBUG', 'TRACE'], { default: 'INFO', group: worker, doc: 'Lowest level that is logged; `PUT /admin/loggers/NAME` changes it while the worker runs.' }),
   'bootstrap.servers': list({ default: [], group: worker, importance: 'HIGH', doc: 'Brokers of a Kafka cluster. Without it the embedded log is used.' }),

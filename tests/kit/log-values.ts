@@ -4,11 +4,11 @@ import { BatchBuilder } from '../../runtime/log/record-batch.ts';
 
 export const never = new AbortController().signal;
 
-/** A body with one record per text; the key is null. */
-export function bodyOf(values: readonly string[], key: string | null = null, timestamp = 1_700_000_000_000): BatchBody {
+/** A body with one record per text; a null is a tombstone. */
+export function bodyOf(values: readonly (string | null)[], key: string | null = null, timestamp = 1_700_000_000_000): BatchBody {
   const builder = new BatchBuilder(1024);
   for (const value of values) {
-    builder.append(timestamp, out => { if (key !== null) out.writeText(key); return key !== null; }, out => { out.writeText(value); return true; });
+    builder.append(timestamp, out => { if (key !== null) out.writeText(key); return key !== null; }, out => { if (value !== null) out.writeText(value); return value !== null; });
   }
   return builder.body();
 }

@@ -9,11 +9,13 @@ import { ConfigError, NotFoundError } from '../../api/errors.ts';
 import { parseExact, stringifyExact } from '../../api/exact-json.ts';
 import type { PartitionOffset, PartitionPosition, SourceOffset, SourcePartition, TopicPartition } from '../../api/plugin.ts';
 import type { Log, LogReader, LogWriter, PartitionRange, StateStore, TopicDescription, TopicOptions } from '../log.ts';
+import { COMPACTION, Compaction, type CompactionOptions, DELETE_RETENTION_MS } from './compaction.ts';
 import { Groups } from './groups.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { heldByAnother, type Owner, thisProcess } from './owner.ts';
 import { EmbeddedReader } from './reader.ts';
 import { Retention } from './retention.ts';
-import { batchKey, openStore, partitionKey, type Store, type TopicEntry } from './store.ts';
+import { batchKey, cleanedKey, openStore, partitionKey, type Store, type TopicEntry } from './store.ts';
 import { Wakeups } from './wakeups.ts';
 import { EmbeddedWriter, offsetKey } from './writer.ts';
 
@@ -24,9 +26,15 @@ export interface EmbeddedLogOptions {
   readonly defaults?: TopicOptions;
   /** How long an append waits for room in a full partition before RetriableError LOG_FULL; default 30,000. */
   readonly fullWaitMs?: number;
+  readonly compaction?: CompactionOptions;
+  /**
+   * How often partitions are looked at that get no appends, for what time alone makes old; in milliseconds. One of the logs
+   * of a process does it for all; the others leave it out.
+   */
+  readonly housekeepingMs?: number;
 }
 
-const DEFAULTS: Required<TopicOptions> = { partitions: 1, compact: false, retentionBytes: -1, retentionMs: 7 * 86_400_000, deleteUncommitted: false, compression: 'lz4' };
+const DEFAULTS: Required<TopicOptions> = { deleteRetentionMs: DELETE_RETENTION_MS, partitions: 1, compact: false, retentionBytes: -1, retentionMs: 7 * 86_400_000, deleteUncommitted: false, compression: 'lz4' };
 
 /** Opens (and for a writer makes) the log. Throws ConfigError LOG_IN_USE, LOG_MISSING, LOG_UNREADABLE. */
 export async function openEmbeddedLog(directory: string, options: EmbeddedLogOptions): Promise<Log> {
@@ -41,7 +49,7 @@ export async function openEmbeddedLog(directory: string, options: EmbeddedLogOpt
     throw new ConfigError(`The log directory ${path} cannot be opened: ${(error as Error).message}`, { code: 'LOG_UNREADABLE', hint: 'Check that the directory exists, is a directory and belongs to the user of this process.', cause: error });
   }
   if (!readOnly) await takeOwnership(store);
-  return new EmbeddedLog(store, readOnly, { ...DEFAULTS, ...options.defaults }, options.fullWaitMs ?? 30_000);
+  return new EmbeddedLog(store, options);
 }
 
 async function takeOwnership(store: Store): Promise<void> {
@@ -65,17 +73,22 @@ class EmbeddedLog implements Log {
   private readonly wakeups: Wakeups;
   private readonly groups: Groups;
   private readonly retention: Retention;
+  private readonly compaction: Compaction;
+  private readonly housekeeping: Housekeeping | undefined;
   private readonly readOnly: boolean;
   private readonly defaults: Required<TopicOptions>;
 
-  constructor(store: Store, readOnly: boolean, defaults: Required<TopicOptions>, fullWaitMs: number) {
+  constructor(store: Store, { mode, defaults, fullWaitMs = 30_000, compaction = COMPACTION, housekeepingMs }: EmbeddedLogOptions) {
     this.store = store;
-    this.readOnly = readOnly;
-    this.defaults = defaults;
+    this.readOnly = mode === 'reader';
+    this.defaults = { ...DEFAULTS, ...defaults };
     this.id = store.meta.get('id') ?? '';
-    this.wakeups = new Wakeups(`tributary-log:${store.path}`, !readOnly);
+    this.wakeups = new Wakeups(`tributary-log:${store.path}`, !this.readOnly);
     this.groups = new Groups(store, name => this.find(name), (topic, partition) => this.rangeOf(topic, partition).start);
-    this.retention = new Retention(store, this.wakeups, (topic, partition) => this.groups.heldFrom(topic, partition), fullWaitMs);
+    const heldFrom = (topic: TopicEntry, partition: number): number => this.groups.heldFrom(topic, partition);
+    this.retention = new Retention(store, this.wakeups, heldFrom, fullWaitMs);
+    this.compaction = new Compaction(store, heldFrom, compaction);
+    this.housekeeping = housekeepingMs === undefined ? undefined : new Housekeeping(store, this.retention, this.compaction, housekeepingMs);
   }
 
   private find(name: string): TopicEntry | undefined { return this.store.topics.get(name); }
@@ -103,7 +116,8 @@ class EmbeddedLog implements Log {
       if (made !== undefined) return made;
       const number = Number(this.store.meta.get('next-topic') ?? '1');
       this.store.meta.putSync('next-topic', String(number + 1));
-      const topic: TopicEntry = { ...this.defaults, ...options, name, id: randomUUID(), number };
+      const unbounded = options.compact === true ? { retentionBytes: -1, retentionMs: -1 } : {};
+      const topic: TopicEntry = { ...this.defaults, ...unbounded, ...options, name, id: randomUUID(), number };
       this.store.topics.putSync(name, topic);
       return topic;
     });
@@ -112,11 +126,11 @@ class EmbeddedLog implements Log {
   }
 
   async deleteTopic(name: string): Promise<void> {
-    const { root, batches, partitions, topics } = this.store;
+    const { root, batches, partitions, topics, meta } = this.store;
     const topic = this.require(name);
     await root.transaction(() => {
       topics.removeSync(name);
-      for (const key of [...partitions.getKeys({ start: partitionKey(topic.number, 0), end: partitionKey(topic.number + 1, 0) })]) partitions.removeSync(key);
+      for (const key of [...partitions.getKeys({ start: partitionKey(topic.number, 0), end: partitionKey(topic.number + 1, 0) })]) { partitions.removeSync(key); meta.removeSync(cleanedKey(topic.number, key.readUInt32BE(4))); }
       for (const key of [...batches.getKeys({ start: batchKey(topic.number, 0, 0), end: batchKey(topic.number + 1, 0, 0) })]) batches.removeSync(key);
     });
     this.wakeups.announce(['topics']);
@@ -134,7 +148,7 @@ class EmbeddedLog implements Log {
       this.store.meta.putSync(`writer\u0000${id}`, String(next));
       return next;
     });
-    return new EmbeddedWriter({ store: this.store, wakeups: this.wakeups, retention: this.retention, topicFor: name => this.createTopic(name), id, epoch });
+    return new EmbeddedWriter({ store: this.store, wakeups: this.wakeups, retention: this.retention, compaction: this.compaction, topicFor: name => this.createTopic(name), id, epoch });
   }
   async reader({ topic, partition }: TopicPartition, from: number): Promise<LogReader> {
     return new EmbeddedReader(this.store, this.wakeups, this.require(topic).number, partition, from);
@@ -193,6 +207,8 @@ class EmbeddedLog implements Log {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.wakeups.close();
+    await this.housekeeping?.close();
+    await this.compaction.close();
     if (!this.readOnly) await this.store.root.flushed;
     await this.store.root.close();
   }

@@ -2,7 +2,8 @@
 import type { PartitionPosition, TopicPartition } from '../../api/plugin.ts';
 import type { Store, TopicEntry } from './store.ts';
 
-interface GroupPartition { readonly topicId: string; readonly offset: number }
+/** `released`: the group reads this partition no more; the position stays, but holds nothing back. */
+interface GroupPartition { readonly topicId: string; readonly offset: number; readonly released?: true }
 interface GroupEntry { readonly epoch: number; readonly partitions: Readonly<Record<string, GroupPartition>> }
 const EMPTY: GroupEntry = { epoch: 0, partitions: {} };
 
@@ -38,7 +39,9 @@ export class Groups {
       for (const position of positions) {
         if (position.epoch !== entry.epoch) continue;
         const known = partitions[nameOf(position)];
-        if (known === undefined || known.topicId !== position.topicId || known.offset < position.offset) partitions[nameOf(position)] = { topicId: position.topicId, offset: position.offset };
+        if (known === undefined || known.topicId !== position.topicId || known.offset < position.offset) {
+          partitions[nameOf(position)] = { topicId: position.topicId, offset: position.offset, ...(known?.released === true ? { released: true } : {}) };
+        }
       }
       return { ...entry, partitions };
     });
@@ -46,11 +49,13 @@ export class Groups {
 
   register(group: string, wanted: readonly TopicPartition[]): Promise<void> {
     return this.change(group, entry => {
-      const partitions = { ...entry.partitions };
+      const partitions: Record<string, GroupPartition> = {};
+      for (const [name, { topicId, offset }] of Object.entries(entry.partitions)) partitions[name] = { topicId, offset, released: true };
       for (const { topic: name, partition } of wanted) {
         const topic = this.topic(name);
-        if (topic === undefined || partitions[nameOf({ topic: name, partition })]?.topicId === topic.id) continue;
-        partitions[nameOf({ topic: name, partition })] = { topicId: topic.id, offset: this.startOf(topic, partition) };
+        if (topic === undefined) continue;
+        const known = partitions[nameOf({ topic: name, partition })];
+        partitions[nameOf({ topic: name, partition })] = { topicId: topic.id, offset: known?.topicId === topic.id ? known.offset : this.startOf(topic, partition) };
       }
       return { ...entry, partitions };
     });
@@ -76,7 +81,7 @@ export class Groups {
     let held = Number.POSITIVE_INFINITY;
     for (const { value } of this.store.meta.getRange({ start: 'group\u0000', end: 'group\u0001' })) {
       const known = (JSON.parse(value) as GroupEntry).partitions[nameOf({ topic: topic.name, partition })];
-      if (known !== undefined && known.topicId === topic.id) held = Math.min(held, known.offset);
+      if (known !== undefined && known.topicId === topic.id && known.released !== true) held = Math.min(held, known.offset);
     }
     return held;
   }

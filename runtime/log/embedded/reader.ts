@@ -45,6 +45,8 @@ export class EmbeddedReader implements LogReader {
       size += value.length;
       if (size >= maxBytes) break;
     }
+    // Compaction or retention took everything up to the end: the next record is the next one written.
+    if (found.length === 0) this.position = entry.end;
     return found;
   }
 

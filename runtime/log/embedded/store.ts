@@ -4,7 +4,7 @@
  *   batches    topic number u32 · partition u32 · base offset u64  →  sealed batch
  *   topics     name                                                →  {@link TopicEntry}
  *   partitions topic number u32 · partition u32                    →  {@link PartitionEntry}
- *   meta       text                                                →  JSON (log id, writers, offsets, groups, state)
+ *   meta       text                                                →  JSON (log id, writers, offsets, groups, state, compaction)
  *
  * Commits are synced before they become visible: what a reader sees survives a power cut.
  */
@@ -50,6 +50,9 @@ export function batchKey(topic: number, partition: number, offset: number): Buff
   key.writeBigUInt64BE(BigInt(offset), 8);
   return key;
 }
+
+/** In `meta`: what compaction has done in a partition. */
+export function cleanedKey(topic: number, partition: number): string { return `cleaned\u0000${topic}/${partition}`; }
 
 /** Least room that must stay free on the log's disk, in bytes. */
 export const SPARE_BYTES = 64 * 1024 * 1024;

@@ -2,6 +2,8 @@ import { FatalError, NotFoundError, RetriableError } from '../../api/errors.ts';
 import { stringifyExact } from '../../api/exact-json.ts';
 import type { LogWriter, OffsetAppend, TopicAppend } from '../log.ts';
 import { sealBatch } from '../record-batch.ts';
+import { allHaveKeys } from '../retain-records.ts';
+import type { Compaction } from './compaction.ts';
 import type { Retention } from './retention.ts';
 import { batchKey, type PartitionEntry, partitionKey, requireRoom, type Store, storeError, type TopicEntry } from './store.ts';
 import type { Wakeups } from './wakeups.ts';
@@ -13,6 +15,7 @@ interface WriterParts {
   readonly store: Store;
   readonly wakeups: Wakeups;
   readonly retention: Retention;
+  readonly compaction: Compaction;
   /** The topic of that name, made when absent. */
   readonly topicFor: (name: string) => Promise<TopicEntry>;
   readonly id: string;
@@ -48,6 +51,7 @@ export class EmbeddedWriter implements LogWriter {
       const committed = this.commit(sealed, offsets, number);
       mine.resolve();
       const bases = await committed;
+      for (const { topic, partition } of sealed) this.parts.compaction.consider(topic, partition);
       this.parts.wakeups.announce(sealed.map(({ topic, partition }) => `${topic.number}/${partition}`));
       return bases;
     } catch (error) {
@@ -66,6 +70,7 @@ export class EmbeddedWriter implements LogWriter {
       const topic = await topicFor(name);
       if (partition < 0 || partition >= topic.partitions) throw new NotFoundError(`Topic ${name} has no partition ${partition}`, { code: 'PARTITION_UNKNOWN', hint: `It has ${topic.partitions}.` });
       if (body.records < 1) throw new RangeError('a batch body has at least one record');
+      if (topic.compact && !allHaveKeys(body.bytes)) throw keyless(topic);
       const batch = sealBatch(body, { baseOffset: 0, producerId: 0n, epoch: epoch & 0x7fff, sequence: this.sequence & 0x7fff_ffff, compression: topic.compression });
       this.sequence += body.records;
       sealed.push({ topic, partition, records: body.records, batch });
@@ -91,7 +96,8 @@ export class EmbeddedWriter implements LogWriter {
   }
 
   private put(sealed: readonly Sealed[], offsets: OffsetAppend | undefined): number[] {
-    const { store: { batches, partitions, topics, meta }, id, epoch } = this.parts;
+    const { store: { batches, partitions, topics, meta }, retention, id, epoch } = this.parts;
+    const now = Date.now();
     if (meta.get(`writer\u0000${id}`) !== String(epoch)) throw this.fenced();
     const bases = sealed.map(({ topic, partition, records, batch }) => {
       if (topics.get(topic.name)?.number !== topic.number) throw new RetriableError(`Topic ${topic.name} was deleted during an append`, { code: 'TOPIC_DELETED' });
@@ -100,6 +106,7 @@ export class EmbeddedWriter implements LogWriter {
       batch.writeBigInt64BE(BigInt(entry.end), 0);
       batches.putSync(batchKey(topic.number, partition, entry.end), batch);
       partitions.putSync(key, { start: entry.start, end: entry.end + records, bytes: entry.bytes + batch.length });
+      retention.afterAppend(topic, partition, now, entry.end);
       return entry.end;
     });
     for (const { partition, offset } of offsets?.offsets ?? []) meta.putSync(offsetKey(offsets?.connector ?? '', partition), stringifyExact(offset));
@@ -120,6 +127,10 @@ export class EmbeddedWriter implements LogWriter {
   }
 
   async [Symbol.asyncDispose](): Promise<void> { /* the log owns the store */ }
+}
+
+function keyless(topic: TopicEntry): FatalError {
+  return new FatalError(`Topic ${topic.name} is compacted and cannot take a record without a key`, { code: 'LOG_KEY_MISSING', hint: 'Give the records a key (for a table without one: message.key.columns), or let the topic be deleted by time or size instead of compacted.' });
 }
 
 /** Promise.withResolvers is younger than Node 20. */

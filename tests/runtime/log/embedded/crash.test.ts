@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
 import type { Log } from '../../../../runtime/log/log.ts';
+import { splitBatch } from '../../../../runtime/log/record-batch.ts';
 import { valuesOf } from '../../../kit/log-suite.ts';
 
 const CRASHES = Number(process.env['TRIBUTARY_CRASHES'] ?? 12);
@@ -49,9 +50,40 @@ async function check(log: Log, acked: ReadonlyMap<string, number>): Promise<void
   }
 }
 
+/** The compacted topic, read from its start: the last value of each key is there, a deleted key is not. */
+async function checkLast(log: Log): Promise<number> {
+  const expected = new Map<string, string>(), seen = new Map<string, string>();
+  let written = 0;
+  for (const w of [0, 1, 2]) {
+    const [last] = await log.sourceOffsets(`c${w}`);
+    const stored = Number(last?.offset['n'] ?? 0);
+    written += stored;
+    for (let n = 1; n <= stored; n++) if (n % 2 === 0) expected.delete(`${w}/d`); else expected.set(n % 3 === 0 ? `${w}/d` : `${w}/${n % 5}`, String(n));
+  }
+  const { end } = await log.range({ topic: 'last', partition: 0 });
+  expect(end).toBe(written);
+  await using reader = await log.reader({ topic: 'last', partition: 0 }, 0);
+  let before = -1, records = 0;
+  while (reader.position < end) {
+    for (const { bytes } of await reader.next(65_536, 5_000, new AbortController().signal)) {
+      const split = splitBatch(bytes);
+      for (let i = 0; i < split.length; i++, records++) {
+        const offset = split.baseOffset + (split.offsetDelta[i] ?? 0);
+        expect(offset).toBeGreaterThan(before);
+        before = offset;
+        const key = split.buffer.toString('utf8', split.keyStart[i], split.keyEnd[i]);
+        if ((split.valueStart[i] ?? -1) < 0) seen.delete(key); else seen.set(key, split.buffer.toString('utf8', split.valueStart[i], split.valueEnd[i]));
+      }
+    }
+  }
+  expect([...seen].sort()).toEqual([...expected].sort());
+  return written - records;
+}
+
 test(`after ${CRASHES} kills every acknowledged batch is there, whole and once`, async () => {
   compile();
   const acked = new Map<string, number>();
+  let compacted = 0;
   for (let crash = 0; crash < CRASHES; crash++) {
     const child = start();
     await child.opened;
@@ -62,7 +94,9 @@ test(`after ${CRASHES} kills every acknowledged batch is there, whole and once`,
     for (const [writer, n] of child.acked) acked.set(writer, n);
     await using log = await openEmbeddedLog(directory, { mode: 'reader' });
     if (await log.topic('shared') !== undefined) await check(log, acked);
+    if (await log.topic('last') !== undefined) compacted = Math.max(compacted, await checkLast(log));
   }
+  expect(compacted).toBeGreaterThan(0);
   expect([...acked.values()].reduce((sum, n) => sum + n, 0)).toBeGreaterThan(0);
 }, 60_000 + CRASHES * 5_000);
 

@@ -5,6 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
 import type { TopicOptions } from '../../../../runtime/log/log.ts';
 import { splitBatch } from '../../../../runtime/log/record-batch.ts';
+import { until } from '../../../kit/condition.ts';
 import { describeLog, valuesOf } from '../../../kit/log-suite.ts';
 import { appendOf, never } from '../../../kit/log-values.ts';
 
@@ -56,10 +57,9 @@ test('retention by bytes frees what the group has committed and holds the rest, 
 
 test('a full partition is RetriableError LOG_FULL after the wait, and deleteUncommitted lets it go', async () => {
   await using log = await openEmbeddedLog(fresh(), { mode: 'writer', defaults: { retentionBytes: 100, compression: 'none' }, fullWaitMs: 20 });
-  for (const [name, deleteUncommitted] of [['hold', false], ['drop', true]] as const) {
-    await log.createTopic(name, { deleteUncommitted });
-    await log.registerGroup('g', [{ topic: name, partition: 0 }]);
-  }
+  await log.createTopic('hold');
+  await log.createTopic('drop', { deleteUncommitted: true });
+  await log.registerGroup('g', [{ topic: 'hold', partition: 0 }, { topic: 'drop', partition: 0 }]);
   await using writer = await log.writer('w');
   const payload = 'x'.repeat(200);
   await writer.append([appendOf('hold', [payload]), appendOf('drop', [payload])], undefined, never);
@@ -68,6 +68,58 @@ test('a full partition is RetriableError LOG_FULL after the wait, and deleteUnco
   expect(await log.range({ topic: 'drop', partition: 0 })).toMatchObject({ start: 1, end: 2 });
   await log.removeGroup('g');
   await writer.append([appendOf('hold', [payload])], undefined, never);
+});
+
+test('a sink that is stopped holds its records; one that reads other topics now, or is deleted, lets them go', async () => {
+  await using log = await openEmbeddedLog(fresh(), { mode: 'writer', defaults: { retentionBytes: 1_000, compression: 'none' }, fullWaitMs: 20 });
+  const { id } = await log.createTopic('t');
+  await log.createTopic('u');
+  await log.registerGroup('g', [{ topic: 't', partition: 0 }, { topic: 'u', partition: 0 }]);
+  await using writer = await log.writer('w');
+  const append = (topic = 't'): Promise<readonly number[]> => writer.append([appendOf(topic, ['x'.repeat(200)])], undefined, never);
+  const fill = async (): Promise<number> => { for (let n = 0; n < 50; n++) try { await append(); } catch (error) { expect(error).toMatchObject({ code: 'LOG_FULL' }); return n; } return 50; };
+  // Stopped for long: nothing is lost, the source waits.
+  expect(await fill()).toBeLessThan(10);
+  expect(await fill()).toBe(0);
+  const { start, end } = await log.range({ topic: 't', partition: 0 });
+  expect([start, (await valuesOf(log, 't')).length]).toEqual([0, end]);
+  // It goes on, and frees what it commits and no more.
+  await log.commitPositions('g', [{ topic: 't', partition: 0, topicId: id, epoch: 0, offset: 2 }]);
+  expect(await fill()).toBe(2);
+  expect((await log.range({ topic: 't', partition: 0 })).start).toBe(2);
+  // A second sink that is behind counts as well.
+  await log.registerGroup('h', [{ topic: 't', partition: 0 }]);
+  await log.commitPositions('g', [{ topic: 't', partition: 0, topicId: id, epoch: 0, offset: end }]);
+  expect(await fill()).toBe(0);
+  await log.removeGroup('h');
+  expect(await fill()).toBeGreaterThan(0);
+  // The sink is told to read another topic only: t is free, u is held, and its place in t is not forgotten.
+  await log.registerGroup('g', [{ topic: 'u', partition: 0 }]);
+  expect(await fill()).toBe(50);
+  expect(await log.positions('g')).toContainEqual({ topic: 't', partition: 0, topicId: id, epoch: 0, offset: end });
+  for (let n = 0; n < 4; n++) await append('u');
+  await append('u').catch(() => undefined);
+  expect((await log.range({ topic: 'u', partition: 0 })).start).toBe(0);
+  // A position that is committed late does not bring the hold on t back.
+  await log.commitPositions('g', [{ topic: 't', partition: 0, topicId: id, epoch: 0, offset: end + 1 }]);
+  expect(await fill()).toBe(50);
+});
+
+test('records grow old also where nothing is appended', async () => {
+  const directory = fresh();
+  await using log = await openEmbeddedLog(directory, { mode: 'writer', defaults: { retentionMs: 60_000 }, housekeepingMs: 20 });
+  await using writer = await log.writer('w');
+  await log.createTopic('old', { retentionMs: -1 });
+  await log.createTopic('held');
+  await log.registerGroup('g', [{ topic: 'held', partition: 0 }]);
+  for (const topic of ['old', 'held', 'gone']) await writer.append([appendOf(topic, ['from 2023'])], undefined, never);
+  await until('the old record to go', async () => (await log.range({ topic: 'gone', partition: 0 })).start === 1, 10_000);
+  expect(await valuesOf(log, 'old')).toEqual(['from 2023']);
+  expect(await valuesOf(log, 'held')).toEqual(['from 2023']);
+  // A reader that stood before it goes on behind it.
+  await using reader = await log.reader({ topic: 'gone', partition: 0 }, 0);
+  expect(await reader.next(1, 0, never)).toEqual([]);
+  expect(reader.position).toBe(1);
 });
 
 test('a damaged batch is a typed error', async () => {
