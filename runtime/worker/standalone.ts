@@ -14,8 +14,10 @@ import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries } fro
 import type * as herder from './herder.ts';
 import { type LogLevels, taskLogger } from './log-levels.ts';
 import { findPlugin } from './plugins.ts';
-import type { WorkerConfig } from './worker-config.ts';
+import { topicDefaults, type WorkerConfig } from './worker-config.ts';
 
+/** How often topics without appends are looked at for what time alone made old. */
+const HOUSEKEEPING_MS = 60_000;
 
 export interface StandaloneOptions {
   readonly config: WorkerConfig;
@@ -56,9 +58,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
   static async open(options: StandaloneOptions): Promise<StandaloneWorker> {
     const { config } = options;
     if (config['bootstrap.servers'].length > 0) throw new ConfigError('bootstrap.servers is set, but Kafka as the engine is not there yet', { code: 'KAFKA_NOT_YET', hint: 'Leave bootstrap.servers out: the embedded log in log.dir takes the place of Kafka.' });
-    const log = await openEmbeddedLog(config['log.dir'], {
-      mode: 'writer', defaults: { partitions: config['log.num.partitions'], retentionBytes: config['log.retention.bytes'], retentionMs: config['log.retention.ms'], compression: config['log.compression'] },
-    });
+    const log = await openEmbeddedLog(config['log.dir'], { mode: 'writer', defaults: topicDefaults(config), housekeepingMs: HOUSEKEEPING_MS });
     return new StandaloneWorker(options, log);
   }
 
@@ -93,7 +93,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const logger = taskLogger(plugin.names[0], name);
     const connector = new Connector({
       name, type: plugin.kind, version: plugin.version, workerId: this.workerId, logger: worker.logger, graceMs: worker.config['task.shutdown.graceful.timeout.ms'],
-      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current), worker: worker.properties, logDirectory: worker.config['log.dir'], logLevel: worker.levels.effective(logger).level }),
+      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current), worker: worker.properties, logDirectory: worker.config['log.dir'], topics: topicDefaults(worker.config), logLevel: worker.levels.effective(logger).level }),
       topicSeen: topic => { void this.topicStore.put([[`${name}\u0000${topic}`, '1']]).catch(() => { /* shown again with the next record */ }); },
     }, config, target);
     this.all.set(name, connector);

@@ -1,4 +1,5 @@
 /** What the REST thread and a task's thread say to each other. */
+import type { TopicOptions } from '../log/log.ts';
 import type { MetricSample } from './herder.ts';
 import type { LogLevel } from './log-levels.ts';
 
@@ -11,6 +12,8 @@ export interface TaskOrder {
   readonly config: Readonly<Record<string, string>>;
   readonly worker: Readonly<Record<string, string>>;
   readonly logDirectory: string;
+  /** What topics get that say nothing themselves. */
+  readonly topics: TopicOptions;
   readonly logLevel: LogLevel;
 }
 

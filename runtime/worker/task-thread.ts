@@ -33,7 +33,7 @@ async function main(order: TaskOrder): Promise<TaskFailure | undefined> {
   const timer = setInterval(report, METRICS_INTERVAL_MS);
   const logger = leveled.logger.child({ connector: order.connector, task: order.task });
   try {
-    await using log = await openEmbeddedLog(order.logDirectory, { mode: 'writer' });
+    await using log = await openEmbeddedLog(order.logDirectory, { mode: 'writer', defaults: order.topics });
     await runTask(order, { log, logger, metrics, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); } }, stop.signal);
     return undefined;
   } catch (error) {

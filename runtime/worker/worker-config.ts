@@ -1,5 +1,6 @@
 /** The worker file: Kafka Connect's own keys where they mean something here, and `log.*` for the embedded log. */
 import { bool, className, defineConfig, int, list, long, oneOf, string, type ConfigOf } from '../api/config.ts';
+import type { TopicOptions } from '../log/log.ts';
 import { DEFAULT_CONVERTER, DEFAULT_HEADER_CONVERTER } from '../converters/converters.ts';
 
 const worker = 'Worker', rest = 'REST', log = 'Log';
@@ -31,3 +32,13 @@ export const workerConfig = defineConfig({
   families: [/^(key|value|header)\.converter\./, /^(producer|consumer|admin)\./, /^config\.providers\./, /^rest\./, /^listeners\.https\./, /^ssl\./, /^access\.control\./, /^admin\.listeners$/, /^response\.http\./, /^metrics?\./, /^plugin\./, /^topic\.creation\./, /^client\./, /^(security|sasl)\./, /^internal\./, /^connector\.client\./],
 });
 export type WorkerConfig = ConfigOf<typeof workerConfig>;
+
+/** What topics of the embedded log get that say nothing themselves. */
+export function topicDefaults(config: WorkerConfig): TopicOptions {
+  const policy = config['log.cleanup.policy'];
+  const deletes = policy !== 'compact';
+  return {
+    partitions: config['log.num.partitions'], compression: config['log.compression'], compact: policy !== 'delete', deleteRetentionMs: config['log.cleaner.delete.retention.ms'],
+    retentionBytes: deletes ? config['log.retention.bytes'] : -1, retentionMs: deletes ? config['log.retention.ms'] : -1,
+  };
+}

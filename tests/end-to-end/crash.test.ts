@@ -1,7 +1,8 @@
 /**
  * The worker is killed with SIGKILL at random instants, from the snapshot on, under changes; the database restarts twice.
- * At the end both tables equal the source, row by row: nothing is lost, nothing is there that should not be. A slot that
- * had run ahead of the durable offset would show as a lost change. The seed is printed; TRIBUTARY_KILLS and
+ * After each kill the slot is compared with the offset that the log holds durably: what the server was told to forget must
+ * lie in the log. At the end both tables equal the source, row by row: nothing is lost, nothing is there that should not
+ * be. The seed is printed; TRIBUTARY_KILLS and
  * TRIBUTARY_SEED choose others.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -10,6 +11,7 @@ import pg from 'pg';
 import { expect, test } from 'vitest';
 import { COMPARED, compareTable, sourceRows } from '../../examples/quickstart/comparison.ts';
 import { fill } from '../../examples/quickstart/database.ts';
+import { openEmbeddedLog } from '../../runtime/log/embedded/embedded-log.ts';
 import { until } from '../kit/condition.ts';
 import { temporaryDirectory } from '../kit/directories.ts';
 import { openLakeReader } from '../kit/lake-reader.ts';
@@ -65,6 +67,20 @@ function changes(server: PostgresServer, random: () => number): { stop(): Promis
   return { stop: async () => { stopped = true; await running; return committed; } };
 }
 
+/**
+ * The slot must not stand behind what the log holds: the server forgets what lies before it. False before there is a slot
+ * and an offset.
+ */
+async function slotWithinLog(server: PostgresServer, directory: string): Promise<boolean> {
+  const { rows: [slot] } = await server.sql("SELECT confirmed_flush_lsn - '0/0'::pg_lsn AS confirmed FROM pg_replication_slots WHERE slot_name = 'crash'") as { rows: { confirmed: string | null }[] };
+  await using log = await openEmbeddedLog(directory, { mode: 'reader' });
+  const [stored] = await log.sourceOffsets('shop');
+  if (slot?.confirmed == null || stored === undefined) return false;
+  const { lsn, lsn_commit: commit = lsn } = stored.offset;
+  expect(BigInt(slot.confirmed), `slot ahead of the durable offset ${JSON.stringify(stored.offset, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`).toBeLessThanOrEqual(BigInt(String(commit)));
+  return true;
+}
+
 test(`${kills} SIGKILLs and two restarts of the database lose and invent nothing (seed ${seed})`, async () => {
   process.stdout.write(`crash test: seed ${seed}, ${kills} kills\n`);
   const random = generator(seed);
@@ -76,7 +92,7 @@ test(`${kills} SIGKILLs and two restarts of the database lose and invent nothing
   await client.query("CREATE SEQUENCE ids START 1000000");
   const sink = { 'topics': 'cdc.public.orders,cdc.public.customers', 'commit.interval.ms': '300' };
   const options = {
-    directory: home.path, properties: { 'log.dir': join(home.path, 'log'), 'log.level': 'warn' },
+    directory: home.path, properties: { 'log.dir': join(home.path, 'log'), 'log.level': 'warn', 'log.compression': 'zstd' },
     connectors: [
       { 'name': 'shop', 'connector.class': 'io.debezium.connector.postgresql.PostgresConnector', 'database.hostname': server.host, 'database.port': String(server.port), 'database.user': server.user, 'database.password': server.password, 'database.dbname': 'postgres', 'topic.prefix': 'cdc', 'plugin.name': 'pgoutput', 'table.include.list': 'public.orders,public.customers', 'slot.name': 'crash', 'publication.name': 'crash', 'publication.autocreate.mode': 'filtered' },
       { ...sink, 'name': 'ice', 'connector.class': 'iceberg', 'warehouse': join(home.path, 'iceberg') },
@@ -85,10 +101,12 @@ test(`${kills} SIGKILLs and two restarts of the database lose and invent nothing
   };
   const workload = changes(server, random);
   let worker: RunningWorker = await startWorker(options);
+  let compared = 0;
   try {
     for (let kill = 1; kill <= kills; kill++) {
       await pause(100 + random() * 4500);
       await worker.kill();
+      if (await slotWithinLog(server, join(home.path, 'log'))) compared++;
       worker = await startWorker(options);
       if (kill === Math.ceil(kills / 3) || kill === Math.ceil(kills * 2 / 3)) {
         await pause(1500);
@@ -98,6 +116,7 @@ test(`${kills} SIGKILLs and two restarts of the database lose and invent nothing
       }
     }
     expect(await workload.stop()).toBeGreaterThan(kills);
+    expect(compared).toBeGreaterThanOrEqual(kills / 2);
     await client.end().catch(() => undefined);
     const fresh = await connect(server);
     const expected = new Map(await Promise.all(COMPARED.map(async table => [table.name, await sourceRows(fresh, table)] as const)));
@@ -117,5 +136,8 @@ test(`${kills} SIGKILLs and two restarts of the database lose and invent nothing
     const status = await (await fetch(`${worker.rest}/connectors?expand=status`)).json() as Record<string, { status: { tasks: { state: string }[] } }>;
     expect(Object.values(status).flatMap(one => one.status.tasks.map(task => task.state))).toEqual(['RUNNING', 'RUNNING', 'RUNNING']);
     expect(await worker.stop()).toBe(0);
+    expect(await slotWithinLog(server, join(home.path, 'log'))).toBe(true);
+    await using log = await openEmbeddedLog(join(home.path, 'log'), { mode: 'reader' });
+    expect((await log.topics()).map(({ name, compression }) => [name, compression])).toEqual([['cdc.public.customers', 'zstd'], ['cdc.public.orders', 'zstd']]);
   } finally { await workload.stop(); await worker[Symbol.asyncDispose](); }
 });
