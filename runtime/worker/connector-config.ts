@@ -1,8 +1,15 @@
 /** The part of a connector's configuration that the worker itself reads. Names, defaults and rules: Kafka Connect 4.3, ConnectorConfig and its source and sink sides. */
 import { bool, className, defineConfig, int, list, long, oneOf, short, type Problem, string, type ConfigOf } from '../api/config.ts';
 
+/** Kafka's rule for names: not empty, no control characters. */
+function nameProblem(name: string): string | undefined {
+  if (name === '') return 'String may not be empty';
+  const control = [...name].map(char => char.charCodeAt(0)).filter(code => code < 32 || (code >= 127 && code < 160));
+  return control.length === 0 ? undefined : `String may not contain control sequences but had the following ASCII chars: ${control.join(', ')}`;
+}
+
 const common = {
-  name: string({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector name', width: 'MEDIUM', doc: 'Name of the connector, one of a kind in its worker.' }),
+  name: string({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector name', width: 'MEDIUM', doc: 'Name of the connector, one of a kind in its worker.', check: nameProblem }),
   'connector.class': string({ required: true, group: 'Common', importance: 'HIGH', displayName: 'Connector class', width: 'LONG', doc: 'Class name of the connector, as Kafka Connect knows it, or its alias.' }),
   'tasks.max': int({ default: 1, group: 'Common', importance: 'HIGH', displayName: 'Tasks max', width: 'SHORT', doc: 'The most tasks that this connector may have.', check: n => (n < 1 ? 'Value must be at least 1' : undefined) }),
   'tasks.max.enforce': bool({ default: true, group: 'Common', importance: 'LOW', displayName: 'Enforce tasks max', width: 'SHORT', doc: 'Whether tasks.max is a strict bound.' }),
