@@ -25,7 +25,7 @@ export const ours: Engine = {
     const worker = join(directory, 'worker.properties');
     writeFileSync(worker, `log.dir=${join(directory, 'log')}\nlisteners=http://127.0.0.1:${port}\nkey.converter.schemas.enable=false\nvalue.converter.schemas.enable=false\nlog.level=warn\n`);
     const output = openSync(join(directory, 'output'), 'a');
-    return spawn(process.execPath, [program, 'standalone', worker, connectorFile], { stdio: ['ignore', output, output] });
+    return spawn(process.execPath, [...process.execArgv, program, 'standalone', worker, connectorFile], { stdio: ['ignore', output, output] });
   },
   async watch(directory, topics) {
     let log: Awaited<ReturnType<typeof openEmbeddedLog>> | undefined;
