@@ -46,6 +46,8 @@ export async function runSinkPipeline(pipeline: SinkPipeline, signal: AbortSigna
 class Run {
   private readonly pipeline: SinkPipeline;
   private readonly signal: AbortSignal;
+  /** Ends the waits of this run when it fails by itself: a pending timer would keep the task's thread alive. */
+  private readonly over = new AbortController();
   private readonly feed: PartitionFeed;
   private readonly plain: JsonOptions | undefined;
   private readonly seen = new Set<string>();
@@ -82,7 +84,7 @@ class Run {
 
   private topicsChanged(): { readonly promise: Promise<void>; done(): boolean } {
     let done = false;
-    const promise = this.pipeline.log.topicsChanged(this.signal).then(() => { done = true; }, () => { done = this.signal.aborted; });
+    const promise = this.pipeline.log.topicsChanged(AbortSignal.any([this.signal, this.over.signal])).then(() => { done = true; }, () => { done = this.signal.aborted; });
     return { promise, done: () => done };
   }
 
@@ -216,7 +218,7 @@ class Run {
     }
   }
 
-  async close(): Promise<void> { await this.feed.close(); }
+  async close(): Promise<void> { this.over.abort(); await this.feed.close(); }
 }
 
 function keyOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string { return `${topic}\u0000${partition}`; }

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { until } from '../kit/condition.ts';
 import { temporaryDirectory } from '../kit/directories.ts';
@@ -17,7 +17,7 @@ function run(...args: string[]): Answer {
 
 describe('a worker that cannot start says why', () => {
   const rows: readonly (readonly [what: string, file: string | undefined, connector: string | undefined, said: RegExp, hint: RegExp])[] = [
-    ['an unreadable file', undefined, undefined, /Cannot read .*: there is no such file \[FILE_UNREADABLE\]/, /Check the path/],
+    ['a file that is not there', undefined, undefined, /Cannot read .*: there is no such file \[FILE_UNREADABLE\]/, /Check the path/],
     ['a line without a key', '=value\n', undefined, /worker\.properties:1: a line without a key \[PROPERTIES_SYNTAX\]/, /Write key=value/],
     ['a misspelt option', 'log.dri=/tmp/x\n', undefined, /unknown option log\.dri \[WORKER_OPTION\]/, /Did you mean log\.dir\?/],
     ['an option out of its range', 'log.dir=DIR\nlog.num.partitions=many\n', undefined, /Invalid value many for configuration log\.num\.partitions/, /Correct the worker file/],
@@ -36,6 +36,22 @@ describe('a worker that cannot start says why', () => {
     expect(text).toMatch(said);
     expect(text).toMatch(hint);
     expect(text).not.toMatch(/^\s+at /m);
+    expect(status).toBe(1);
+  });
+
+  test('a file that is a folder, and one that this user may not read', () => {
+    using home = temporaryDirectory();
+    const folder = join(home.path, 'worker.properties'), secret = join(home.path, 'secret.properties');
+    mkdirSync(folder);
+    writeFileSync(secret, 'log.dir=x\n');
+    chmodSync(secret, 0o000);
+    expect(run('standalone', folder).text).toMatch(/Cannot read .*worker\.properties: it is a directory \[FILE_UNREADABLE\]/);
+    // Root reads what it likes, unless it gives its capabilities away and the file is another's.
+    const root = process.getuid?.() === 0;
+    if (root) chownSync(secret, 65_534, 65_534);
+    const [command, ...before] = root ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all', process.execPath] : [process.execPath];
+    const { status, stdout, stderr } = spawnSync(command ?? '', [...before, program, 'standalone', secret], { encoding: 'utf8', timeout: 60_000 });
+    expect(`${stdout}${stderr}`).toMatch(/Cannot read .*secret\.properties: permission denied \[FILE_UNREADABLE\]\nCheck the path and that this user may read it\./);
     expect(status).toBe(1);
   });
 

@@ -127,4 +127,17 @@ describe('sink pipeline', () => {
     await runUntil(task, 150, { topics: { names: [], regex: /^t\d$/u } });
     expect(task.durable).toHaveLength(150);
   });
+
+  it('leaves no wait behind when it fails by itself: a timer would keep the thread of the task alive', async () => {
+    await append('t', ['"bad"']);
+    const waits: AbortSignal[] = [];
+    const watched = new Proxy(log, { get: (target, name) => {
+      if (name === 'topicsChanged') return (signal: AbortSignal) => { waits.push(signal); return target.topicsChanged(signal); };
+      const value = target[name as keyof Log];
+      return typeof value === 'function' ? value.bind(target) : value;
+    } });
+    await expect(runSinkPipeline(pipeline(new ArraySink(), { log: watched }), new AbortController().signal)).rejects.toThrow('record is bad');
+    expect(waits.length).toBeGreaterThan(0);
+    expect(waits.every(({ aborted }) => aborted)).toBe(true);
+  });
 });
