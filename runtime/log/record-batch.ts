@@ -130,11 +130,16 @@ export function sealBatch(body: BatchBody, seal: Seal): Buffer {
   batch.writeInt32BE(body.records - 1, 23);
   batch.writeBigInt64BE(BigInt(body.baseTimestamp), 27);
   batch.writeBigInt64BE(BigInt(body.maxTimestamp), 35);
-  batch.writeBigInt64BE(seal.producerId, 43);
-  batch.writeInt16BE(seal.epoch, 51);
-  batch.writeInt32BE(seal.sequence, 53);
   batch.writeInt32BE(body.records, 57);
   batch.set(payload, HEADER_BYTES);
+  return sealAgain(batch, seal);
+}
+
+/** Gives a sealed batch another producer, epoch and sequence, in place. */
+export function sealAgain(batch: Buffer, { producerId, epoch, sequence }: Pick<Seal, 'producerId' | 'epoch' | 'sequence'>): Buffer {
+  batch.writeBigInt64BE(producerId, 43);
+  batch.writeInt16BE(epoch, 51);
+  batch.writeInt32BE(sequence, 53);
   batch.writeUInt32BE(crc32c(batch.subarray(CRC_START)), 17);
   return batch;
 }
@@ -149,6 +154,8 @@ export interface BatchHeader {
   readonly length: number;
   readonly codec: number;
   readonly control: boolean;
+  /** Part of a transaction, which may be aborted. */
+  readonly transactional: boolean;
 }
 
 /** Reads the fixed part of a batch. Throws DataError BATCH_CORRUPT. */
@@ -158,7 +165,7 @@ export function batchHeader(batch: Buffer): BatchHeader {
   const attributes = batch.readInt16BE(21);
   return {
     baseOffset, lastOffset: baseOffset + batch.readInt32BE(23), baseTimestamp: Number(batch.readBigInt64BE(27)), maxTimestamp: Number(batch.readBigInt64BE(35)),
-    count: batch.readInt32BE(57), length: batch.readInt32BE(8) + 12, codec: attributes & 7, control: (attributes & 0x20) !== 0,
+    count: batch.readInt32BE(57), length: batch.readInt32BE(8) + 12, codec: attributes & 7, control: (attributes & 0x20) !== 0, transactional: (attributes & 0x10) !== 0,
   };
 }
 

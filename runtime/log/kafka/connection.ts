@@ -41,6 +41,7 @@ const socketFactory = (load('kafkajs/src/network/socketFactory.js') as () => unk
 /** Errors come as values; kafkajs's own lines would only repeat them. */
 const silent: KafkajsLogger = { namespace: () => silent, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
+interface Decoded<O> { readonly value: O; readonly clientSideThrottleTime: number }
 export interface SendOptions { readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number }
 
 /** Opens itself on the first request and again after a failure. Requests of one connection are answered in order by the broker. */
@@ -81,15 +82,18 @@ export class BrokerConnection {
       const buffer = out.view();
       return { buf: buffer, buffer };
     };
-    const decode = async (payload: Buffer): Promise<{ readonly value: O }> => {
+    const decode = async (payload: Buffer): Promise<Decoded<O>> => {
       const reader = new WireReader(payload);
       if (api.flexible) reader.tags();
-      return { value: api.decode(reader) };
+      const value = api.decode(reader);
+      // KIP-219: kafkajs holds the next requests of this connection back for so long.
+      const { throttleMs } = value as { readonly throttleMs?: unknown };
+      return { value, clientSideThrottleTime: typeof throttleMs === 'number' ? throttleMs : 0 };
     };
     const abort = (): void => { this.drop(new Error('aborted')); };
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      const { value } = await inner.send<{ readonly value: O }>({
+      const { value } = await inner.send<Decoded<O>>({
         request: { apiKey: api.key, apiVersion: api.version, apiName: api.name, encode }, response: { decode, parse: async decoded => decoded },
         ...(timeoutMs === undefined ? {} : { requestTimeout: timeoutMs }), logResponseError: false,
       });
