@@ -43,6 +43,7 @@ export interface TopicDescription extends Required<Omit<TopicOptions, 'deleteRet
 /** A sealed batch as it lies in the log: the whole v2 batch with its 61-byte header. Valid until the next `next()`. */
 export interface LogBatch { readonly baseOffset: number; readonly lastOffset: number; readonly bytes: Buffer }
 
+/** `bytes` is -1 where the log does not say. */
 export interface PartitionRange { readonly start: number; readonly end: number; readonly bytes: number }
 
 /** Fenced by a later writer of the same id. Not safe for concurrent `append` calls beyond the log's own pipelining: appends are applied in call order. */

@@ -8,10 +8,12 @@ import { appendOf, never } from './log-values.ts';
 /** Values from the reader's place up to `end`. */
 export async function valuesUntil(reader: LogReader, end: number): Promise<string[]> {
   const values: string[] = [];
+  const deadline = performance.now() + 20_000;
   while (reader.position < end) {
+    expect(performance.now()).toBeLessThan(deadline);
     const from = reader.position;
-    const batches = await reader.next(1024 * 1024, 5_000, never);
-    expect(batches.length).toBeGreaterThan(0);
+    // Empty where only records came that no reader sees (the ends of transactions): the position moves all the same.
+    const batches = await reader.next(1024 * 1024, 250, never);
     for (const batch of batches) {
       const split = splitBatch(batch.bytes);
       for (let i = 0; i < split.length; i++) if (split.baseOffset + (split.offsetDelta[i] ?? 0) >= from) values.push(split.buffer.toString('utf8', split.valueStart[i], split.valueEnd[i]));
@@ -28,20 +30,28 @@ export async function valuesOf(log: Log, topic: string, partition = 0): Promise<
 
 const at = (n: number): PartitionOffset => ({ partition: { server: 's' }, offset: { n } });
 
+/** Where the contract leaves a log its own way. */
+export interface LogTraits {
+  /** Offsets have no gaps. Kafka's transactions leave one each. */
+  readonly dense: boolean;
+  /** A later writer of the same id shuts the earlier one out. Kafka does so for transactional writers. */
+  readonly fences: boolean;
+}
+
 /** `openLog` makes a new empty log. */
-export function describeLog(name: string, openLog: () => Promise<Log>): void {
+export function describeLog(name: string, openLog: () => Promise<Log>, traits: LogTraits = { dense: true, fences: true }): void {
   describe(`${name} log`, () => {
     let log: Log;
     beforeEach(async () => { log = await openLog(); });
     afterEach(async () => { await log[Symbol.asyncDispose](); });
-    describe('append and read', () => { appendTests(() => log); });
-    describe('writers', () => { writerTests(() => log); });
+    describe('append and read', () => { appendTests(() => log, traits.dense); });
+    describe('writers', () => { writerTests(() => log, traits.fences); });
     describe('groups', () => { groupTests(() => log); });
     describe('topics, source offsets and state', () => { restTests(() => log); });
   });
 }
 
-function appendTests(log: () => Log): void {
+function appendTests(log: () => Log, dense: boolean): void {
   test('keeps the order of concurrent appends, also when the first has to make its topic', async () => {
     await log().createTopic('known');
     await using writer = await log().writer('w');
@@ -50,7 +60,8 @@ function appendTests(log: () => Log): void {
       writer.append([appendOf('known', ['k1', 'k2'])], undefined, never),
       writer.append([appendOf('known', ['k3']), appendOf('new', ['a1'])], undefined, never),
     ]);
-    expect(bases).toEqual([[0, 0], [1], [3, 1]]);
+    if (dense) expect(bases).toEqual([[0, 0], [1], [3, 1]]);
+    else expect(bases.map(of => of.length)).toEqual([2, 1, 2]);
     expect(await valuesOf(log(), 'known')).toEqual(['k0', 'k1', 'k2', 'k3']);
     expect(await valuesOf(log(), 'new')).toEqual(['a0', 'a1']);
   });
@@ -90,17 +101,19 @@ function appendTests(log: () => Log): void {
     await writer.append([appendOf('t', ['a', 'b'])], undefined, never);
     for (const batches of await Promise.all(waiting)) expect(batches.map(({ baseOffset, lastOffset }) => [baseOffset, lastOffset])).toEqual([[0, 1]]);
     expect(performance.now() - since).toBeLessThan(5_000);
-    expect([one.position, two.position]).toEqual([2, 2]);
+    expect([one.position, two.position].map(position => position >= 2)).toEqual([true, true]);
   });
 
   test('gives a reader the batch that holds its position, and stays within the bytes asked for', async () => {
     await using writer = await log().writer('w');
-    for (let n = 0; n < 5; n++) await writer.append([appendOf('t', [`${n}a`, `${n}b`])], undefined, never);
-    await using reader = await log().reader({ topic: 't', partition: 0 }, 3);
-    const batches = await reader.next(1, 1_000, never);
-    expect(batches.map(({ baseOffset }) => baseOffset)).toEqual([2]);
-    expect(reader.position).toBe(4);
-    expect(await valuesUntil(reader, 10)).toEqual(['2a', '2b', '3a', '3b', '4a', '4b']);
+    const bases: number[] = [];
+    for (let n = 0; n < 5; n++) bases.push(...await writer.append([appendOf('t', [`${n}a`, `${n}b`])], undefined, never));
+    const [, second = 0, third = 0] = bases;
+    await using reader = await log().reader({ topic: 't', partition: 0 }, second + 1);
+    const batches = await reader.next(1, 5_000, never);
+    expect(batches.map(({ baseOffset }) => baseOffset)).toEqual([second]);
+    expect(reader.position).toBe(third);
+    expect(await valuesUntil(reader, (await log().range({ topic: 't', partition: 0 })).end)).toEqual(['2a', '2b', '3a', '3b', '4a', '4b']);
   });
 
   test('answers an aborted or timed out read with nothing', async () => {
@@ -114,8 +127,8 @@ function appendTests(log: () => Log): void {
   });
 }
 
-function writerTests(log: () => Log): void {
-  test('a later writer of the same id fences the earlier one, and no other', async () => {
+function writerTests(log: () => Log, fences: boolean): void {
+  if (fences) test('a later writer of the same id fences the earlier one, and no other', async () => {
     await using first = await log().writer('w');
     await using other = await log().writer('v');
     await first.append([appendOf('t', ['1'])], undefined, never);
@@ -205,7 +218,9 @@ function restTests(log: () => Log): void {
     await using writer = await log().writer('w');
     await writer.append([appendOf('t', ['a'], 0), appendOf('t', ['b', 'c'], 1)], undefined, never);
     expect([await valuesOf(log(), 't', 0), await valuesOf(log(), 't', 1)]).toEqual([['a'], ['b', 'c']]);
-    expect(await log().range({ topic: 't', partition: 1 })).toMatchObject({ start: 0, end: 2 });
+    const range = await log().range({ topic: 't', partition: 1 });
+    expect(range.start).toBe(0);
+    expect(range.end).toBeGreaterThanOrEqual(2);
   });
 
   test('source offsets: large numbers exactly, altered and forgotten by partition, apart by connector', async () => {

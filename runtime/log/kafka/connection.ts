@@ -108,7 +108,8 @@ export class BrokerConnection {
 
   private open(): Promise<KafkajsConnection> {
     if (this.closed) return Promise.reject(new RetriableError(`The connection to ${this.name} is closed`, { code: 'KAFKA_CLOSED' }));
-    if (this.inner?.isConnected() === true) return Promise.resolve(this.inner);
+    // While it is being opened it is connected already, but not yet authenticated.
+    if (this.opening === undefined && this.inner?.isConnected() === true) return Promise.resolve(this.inner);
     this.opening ??= this.connect().finally(() => { this.opening = undefined; });
     return this.opening;
   }

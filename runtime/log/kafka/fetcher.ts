@@ -133,7 +133,7 @@ export class Fetcher {
   /** Records before the start were deleted: reading goes on behind them. An offset beyond the end belongs to a log that is no more. */
   private async reposition(source: Source): Promise<void> {
     const leader = await this.client.leader(source, this.stop.signal);
-    const [start] = await this.client.request(leader, listOffsets, { isolation: this.options.isolation, partitions: [{ topic: source.topic, partition: source.partition, timestamp: EARLIEST }] }, { signal: this.stop.signal });
+    const [start] = await this.client.request(leader, listOffsets, { isolation: 'read_uncommitted', partitions: [{ topic: source.topic, partition: source.partition, timestamp: EARLIEST }] }, { signal: this.stop.signal });
     check(start?.error ?? 0, `the start of ${source.topic}-${source.partition}`);
     if (start === undefined || start.offset <= source.offset) throw new LostRecords(`Partition ${source.partition} of topic ${source.topic} ends before offset ${source.offset}, which was read up to already`, { code: 'LOG_TRUNCATED', hint: 'The topic was made again, or lost records when a replica that lagged became its leader.' });
     source.offset = start.offset;

@@ -69,6 +69,7 @@ export class Producer {
       return producer;
     }, { signal, forMs: this.options.deliveryTimeoutMs });
     this.sequences.clear();
+    this.transaction?.begin();
     this.stale = false;
   }
 

@@ -18,6 +18,9 @@ export class Transaction {
 
   private get target(): { readonly coordinator: 'transaction'; readonly key: string } { return { coordinator: 'transaction', key: this.id }; }
 
+  /** A new identity has ended whatever was open. */
+  begin(): void { this.members = new Set(); }
+
   /** Announces partitions before their first batch. */
   async add(identity: ProducerIdentity, partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
     const missing = partitions.filter(one => !this.members.has(keyOf(one)));

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeConfigRecord, encodeConfigRecord, type KeyValue } from '../../../runtime/cluster/config-records.ts';
 import { ConfigState } from '../../../runtime/cluster/config-state.ts';
-import { decodeOffsetRecord, encodeOffsetRecord, partitionKey } from '../../../runtime/cluster/offset-records.ts';
+import { decodeOffsetRecord, encodeOffsetRecord, partitionKey } from '../../../runtime/log/kafka/offset-records.ts';
 import { decodeStatusRecord, encodeStatusRecord } from '../../../runtime/cluster/status-records.ts';
 import { isTask } from '../../../runtime/cluster/work.ts';
 

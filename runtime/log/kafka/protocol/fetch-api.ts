@@ -66,17 +66,3 @@ export const listOffsets: Api<{ readonly isolation: Isolation; readonly partitio
     }).flat();
   },
 };
-
-export const describeLogDirectories: Api<{ readonly topic: string; readonly partitions: readonly number[] }, readonly { readonly error: number; readonly partitions: readonly { readonly partition: number; readonly bytes: number }[] }[]> = {
-  key: 35, name: 'DescribeLogDirs', version: 1, flexible: false,
-  encode: (out, { topic, partitions }) => { out.array([topic], name => { out.string(name).array(partitions, one => { out.int32(one); }); }); },
-  decode: input => {
-    input.int32();
-    return input.array(() => {
-      const error = input.int16();
-      input.string();
-      const partitions = input.array(() => { input.string(); return input.array(() => { const found = { partition: input.int32(), bytes: input.long() }; input.int64(); input.boolean(); return found; }); }).flat();
-      return { error, partitions };
-    });
-  },
-};

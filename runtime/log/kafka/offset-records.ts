@@ -2,9 +2,9 @@
  * The records of the offset topic, as Kafka Connect writes them (KafkaOffsetBackingStore; JsonConverter without schemas):
  * key `["<connector>",{partition}]`, value `{offset}` or null for a reset. Numbers keep their digits.
  */
-import { parseExact, stringifyExact } from '../api/exact-json.ts';
-import type { SourceOffset, SourcePartition } from '../api/plugin.ts';
-import type { KeyValue } from './config-records.ts';
+import { parseExact, stringifyExact } from '../../api/exact-json.ts';
+import type { SourceOffset, SourcePartition } from '../../api/plugin.ts';
+import type { KeyValue } from './compact-topic.ts';
 
 export interface OffsetRecord { readonly connector: string; readonly partition: SourcePartition; readonly offset: SourceOffset | null }
 
