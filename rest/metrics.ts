@@ -4,14 +4,7 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { Herder, MetricSample } from '../runtime/worker/herder.ts';
-
-const help: Readonly<Record<string, string>> = {
-  connector_state: 'State of a connector: 1 on the line of its present state.',
-  task_state: 'State of a task: 1 on the line of its present state.',
-  slot_retained_bytes: 'Bytes of WAL that the replication slot holds back.',
-  queue_bytes: 'Bytes read from the source and not yet in the log.',
-  record_errors: 'Records that failed, by stage.',
-};
+import { metricTexts } from './metric-texts.ts';
 
 let processMetrics: Registry | undefined;
 /** One per process: collectors watch the event loop and the garbage collector. */
@@ -47,7 +40,7 @@ function register(registry: Registry, name: string, samples: readonly MetricSamp
   const [first] = samples;
   if (first === undefined) return;
   const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
-  const settings = { name, help: help[first.name] ?? first.name.replaceAll('_', ' '), labelNames, registers: [registry] };
+  const settings = { name, help: metricTexts[first.name]?.text ?? first.name.replaceAll('_', ' '), labelNames, registers: [registry] };
   if (first.kind === 'counter') {
     const counter = new Counter(settings);
     for (const { labels, value } of samples) counter.inc({ ...labels }, Math.max(0, value));

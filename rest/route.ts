@@ -33,6 +33,8 @@ export interface Route {
   readonly method: Method;
   /** Parts that begin with a colon are parameters. */
   readonly path: string;
+  /** What it does, for the reference page: query parameters, success code, what is special. */
+  readonly doc: string;
   /** 415 unless the body is JSON. */
   readonly json?: boolean;
   handle(request: RestRequest, context: RestContext): Answer | Promise<Answer>;

@@ -74,8 +74,8 @@ async function restart(request: RestRequest, { herder }: RestContext): Promise<A
   return includeTasks || onlyFailed ? { status: 202, body: status } : empty(204);
 }
 
-function steer(operation: 'pause' | 'resume' | 'stop', target: TargetState, status: 202 | 204): Route {
-  return { method: 'PUT', path: `/connectors/:name/${operation}`, handle: async (request, { herder }) => {
+function steer(operation: 'pause' | 'resume' | 'stop', target: TargetState, status: 202 | 204, doc: string): Route {
+  return { method: 'PUT', path: `/connectors/:name/${operation}`, doc, handle: async (request, { herder }) => {
     const name = param(request, 'name');
     if (!exists(herder, name)) throw unknownConnector[operation](name);
     await herder.setTarget(name, target);
@@ -84,16 +84,16 @@ function steer(operation: 'pause' | 'resume' | 'stop', target: TargetState, stat
 }
 
 export const connectorRoutes: readonly Route[] = [
-  { method: 'GET', path: '/connectors', handle: list },
-  { method: 'POST', path: '/connectors', json: true, handle: create },
-  { method: 'GET', path: '/connectors/:name', handle: async (request, context) => ok(await maskInfo(context, context.herder.connector(param(request, 'name')))) },
-  { method: 'DELETE', path: '/connectors/:name', handle: async (request, { herder }) => { await herder.remove(param(request, 'name')); return empty(204); } },
-  { method: 'GET', path: '/connectors/:name/config', handle: async (request, context) => ok(await maskConfig(context, context.herder.connector(param(request, 'name')).config)) },
-  { method: 'PUT', path: '/connectors/:name/config', json: true, handle: putConfig },
-  { method: 'PATCH', path: '/connectors/:name/config', json: true, handle: patchConfig },
-  { method: 'GET', path: '/connectors/:name/status', handle: (request, { herder }) => ok(herder.status(param(request, 'name'))) },
-  { method: 'POST', path: '/connectors/:name/restart', handle: restart },
-  steer('pause', 'PAUSED', 202),
-  steer('resume', 'RUNNING', 202),
-  steer('stop', 'STOPPED', 204),
+  { method: 'GET', path: '/connectors', doc: 'Names; with `expand=info` and `expand=status` what is known of each.', handle: list },
+  { method: 'POST', path: '/connectors', doc: 'Makes a connector: `{"name", "config", "initial_state"}`, the last RUNNING, PAUSED or STOPPED. 201; 409 when it exists; 400 with all problems.', json: true, handle: create },
+  { method: 'GET', path: '/connectors/:name', doc: 'Its configuration and tasks.', handle: async (request, context) => ok(await maskInfo(context, context.herder.connector(param(request, 'name')))) },
+  { method: 'DELETE', path: '/connectors/:name', doc: 'Removes it, and its position as a sink. 204. Offsets of a source stay, and so do its slot and publication.', handle: async (request, { herder }) => { await herder.remove(param(request, 'name')); return empty(204); } },
+  { method: 'GET', path: '/connectors/:name/config', doc: 'Its configuration, passwords hidden.', handle: async (request, context) => ok(await maskConfig(context, context.herder.connector(param(request, 'name')).config)) },
+  { method: 'PUT', path: '/connectors/:name/config', doc: 'Replaces its configuration, or makes it: 200 or 201. `[hidden]` keeps what is stored.', json: true, handle: putConfig },
+  { method: 'PATCH', path: '/connectors/:name/config', doc: 'Changes some keys of it; null removes one.', json: true, handle: patchConfig },
+  { method: 'GET', path: '/connectors/:name/status', doc: 'States of the connector and its tasks.', handle: (request, { herder }) => ok(herder.status(param(request, 'name'))) },
+  { method: 'POST', path: '/connectors/:name/restart', doc: 'Restarts it: `includeTasks=true` its task too, `onlyFailed=true` only what failed. 204, or 202 with the status.', handle: restart },
+  steer('pause', 'PAUSED', 202, 'Stops its task; it keeps its place. 202.'),
+  steer('resume', 'RUNNING', 202, 'Goes on after pause or stop. 202.'),
+  steer('stop', 'STOPPED', 204, 'Ends its task, so that its offsets can be changed. 204 when it has ended.'),
 ];

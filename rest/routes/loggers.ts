@@ -20,7 +20,7 @@ async function change(request: RestRequest, { herder, levels }: RestContext): Pr
 }
 
 export const loggerRoutes: readonly Route[] = [
-  { method: 'GET', path: '/admin/loggers', handle: (_, { levels }) => ok(Object.fromEntries([...levels.all()].map(([name, level]) => [name, shown(level)]))) },
-  { method: 'GET', path: '/admin/loggers/:logger', handle: (request, { levels }) => ok(shown(levels.get(param(request, 'logger')))) },
-  { method: 'PUT', path: '/admin/loggers/:logger', json: true, handle: change },
+  { method: 'GET', path: '/admin/loggers', doc: 'Loggers with their levels.', handle: (_, { levels }) => ok(Object.fromEntries([...levels.all()].map(([name, level]) => [name, shown(level)]))) },
+  { method: 'GET', path: '/admin/loggers/:logger', doc: 'Level of one logger.', handle: (request, { levels }) => ok(shown(levels.get(param(request, 'logger')))) },
+  { method: 'PUT', path: '/admin/loggers/:logger', doc: 'Sets the level of a logger and of all whose names go on after it: `{"level": "DEBUG"}`. The names that changed; with `scope=cluster` on all workers, 204.', json: true, handle: change },
 ];

@@ -33,12 +33,12 @@ async function alter(request: RestRequest, { herder }: RestContext): Promise<Ans
 
 /** Offsets of a connector: read, alter, reset. */
 export const offsetRoutes: readonly Route[] = [
-  { method: 'GET', path: '/connectors/:name/offsets', handle: async (request, { herder }) => {
+  { method: 'GET', path: '/connectors/:name/offsets', doc: 'Where a source has read to, or a sink (`kafka_topic`, `kafka_partition`, `kafka_offset`).', handle: async (request, { herder }) => {
     const offsets = await herder.offsets(param(request, 'name'));
     return { status: 200, text: stringifyExact({ offsets }), headers: { 'content-type': 'application/json' } };
   } },
-  { method: 'PATCH', path: '/connectors/:name/offsets', json: true, handle: alter },
-  { method: 'DELETE', path: '/connectors/:name/offsets', handle: async (request, { herder }) => {
+  { method: 'PATCH', path: '/connectors/:name/offsets', doc: 'Changes offsets of a stopped connector: `{"offsets": [{"partition": {…}, "offset": {…}}]}`; a null offset forgets the partition.', json: true, handle: alter },
+  { method: 'DELETE', path: '/connectors/:name/offsets', doc: 'Forgets all offsets of a stopped connector: a source takes a new snapshot, a sink reads its topics from the start.', handle: async (request, { herder }) => {
     const name = param(request, 'name');
     const info = herder.connector(name);
     await herder.alterOffsets(name, null);

@@ -32,13 +32,13 @@ async function validate(request: RestRequest, { herder }: RestContext): Promise<
 }
 
 export const pluginRoutes: readonly Route[] = [
-  { method: 'GET', path: '/connector-plugins', handle: async ({ query }, { herder }) => ok(await herder.plugins(query.get('connectorsOnly') !== 'false')) },
-  { method: 'GET', path: '/connector-plugins/:plugin/config', handle: async (request, { herder }) => {
+  { method: 'GET', path: '/connector-plugins', doc: 'Connectors; with `connectorsOnly=false` also converters, transforms and predicates.', handle: async ({ query }, { herder }) => ok(await herder.plugins(query.get('connectorsOnly') !== 'false')) },
+  { method: 'GET', path: '/connector-plugins/:plugin/config', doc: 'Options of a plugin.', handle: async (request, { herder }) => {
     const name = param(request, 'plugin');
     const part = partKeys(name);
     if (part !== undefined) return ok(part);
     const plugin = await herder.plugin(name).catch(() => { throw new HttpError(404, `Unknown plugin ${name}.`); });
     return ok(pluginKeys(plugin));
   } },
-  { method: 'PUT', path: '/connector-plugins/:plugin/config/validate', json: true, handle: validate },
+  { method: 'PUT', path: '/connector-plugins/:plugin/config/validate', doc: 'Checks a configuration, on the live system too; 200 with the problems of each option.', json: true, handle: validate },
 ];

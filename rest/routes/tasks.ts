@@ -11,10 +11,10 @@ function taskNumber(request: RestRequest): number {
 
 /** Tasks of a connector: list, status, restart. */
 export const taskRoutes: readonly Route[] = [
-  { method: 'GET', path: '/connectors/:name/tasks', handle: async (request, context) =>
+  { method: 'GET', path: '/connectors/:name/tasks', doc: 'Tasks with their configurations.', handle: async (request, context) =>
     ok(await Promise.all(context.herder.tasks(param(request, 'name')).map(async ({ id, config }) => ({ id, config: await maskConfig(context, config) })))) },
-  { method: 'GET', path: '/connectors/:name/tasks/:task/status', handle: (request, { herder }) => ok(herder.taskStatus(param(request, 'name'), taskNumber(request))) },
-  { method: 'POST', path: '/connectors/:name/tasks/:task/restart', handle: async (request, { herder }) => {
+  { method: 'GET', path: '/connectors/:name/tasks/:task/status', doc: 'State of one task; `trace` says why it failed or what it waits for.', handle: (request, { herder }) => ok(herder.taskStatus(param(request, 'name'), taskNumber(request))) },
+  { method: 'POST', path: '/connectors/:name/tasks/:task/restart', doc: 'Restarts one task. 204.', handle: async (request, { herder }) => {
     const name = param(request, 'name');
     const task = taskNumber(request);
     if (!herder.connectors().includes(name)) throw unknownConnector.restartTask(name, String(task));
