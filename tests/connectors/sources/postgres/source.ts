@@ -4,12 +4,12 @@ import { openTask } from '../../../../connectors/sources/postgres/task.ts';
 import { ByteWriter } from '../../../../runtime/api/byte-writer.ts';
 import { parseConfig } from '../../../../runtime/api/config-parse.ts';
 import type { Logger } from '../../../../runtime/api/logger.ts';
-import type { PartitionOffset, SourceOffset } from '../../../../runtime/api/plugin.ts';
+import type { PartitionOffset, SourceMemory, SourceOffset } from '../../../../runtime/api/plugin.ts';
 import { jsonConverter } from '../../../../runtime/converters/json.ts';
 import type { PostgresServer } from '../../../kit/postgres.ts';
 
-export interface Taken { readonly topic: string; readonly key: string | null; readonly value: string | null; readonly payload: { readonly op?: string; readonly after?: Record<string, unknown> | null; readonly source?: Record<string, unknown> } | null }
-export interface Run { readonly records: readonly Taken[]; readonly offset: SourceOffset | undefined; readonly failure: unknown; readonly figures: ReadonlyMap<string, number>; readonly unequal: readonly string[] }
+export interface Taken { readonly topic: string; readonly key: string | null; readonly value: string | null; readonly payload: { readonly op?: string; readonly before?: Record<string, unknown> | null; readonly after?: Record<string, unknown> | null; readonly source?: Record<string, unknown> } | null }
+export interface Run { readonly records: readonly Taken[]; readonly offset: SourceOffset | undefined; readonly failure: unknown; readonly figures: ReadonlyMap<string, number>; readonly unequal: readonly string[]; /** The offsets in their order, each with the number of records before it. */ readonly offsets: readonly { readonly offset: SourceOffset; readonly count: number }[] }
 
 const quiet: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet };
 
@@ -25,20 +25,25 @@ export interface Wish {
   /** When `after` is due; at the first batch that moves the offset without a record, by default. */
   readonly when?: (records: readonly Taken[]) => boolean;
   readonly confirm?: boolean;
+  /** Awaited after each batch: a slow log. */
+  readonly each?: (() => Promise<void>) | undefined;
+  readonly logger?: Logger;
+  /** Where the metrics are collected, to be looked at while it runs. */
+  readonly figures?: Map<string, number>;
+  readonly memory?: SourceMemory;
 }
 
 /** Runs the source until the wish is fulfilled, or it fails. */
-export async function run({ server, database, options = {}, stored, until, after, when, confirm = true }: Wish): Promise<Run> {
+export async function run({ server, database, options = {}, stored, until, after, when, confirm = true, each, logger = quiet, memory, figures = new Map<string, number>() }: Wish): Promise<Run> {
   const { config, problems, extra } = parseConfig(postgresConfig, {
     'database.hostname': server.host, 'database.port': String(server.port), 'database.user': server.user, 'database.password': server.password, 'database.dbname': database,
     'topic.prefix': 't', 'plugin.name': 'pgoutput', 'slot.name': `slot_${database}`, 'publication.name': 'pub', 'status.update.interval.ms': '200', ...options,
   });
   if (config === undefined) throw new Error(JSON.stringify(problems));
-  const figures = new Map<string, number>();
   const metrics = { set: (name: string, value: number, labels?: Readonly<Record<string, string>>) => { figures.set(`${name}${labels === undefined ? '' : JSON.stringify(labels)}`, value); }, add: () => {} };
-  const task = await openTask(config, { connector: 'test', task: 0, logger: quiet, metrics, offset: async () => stored }, extra);
+  const task = await openTask(config, { connector: 'test', task: 0, logger, metrics, ...(memory !== undefined && { memory }), offset: async () => stored }, extra);
   const stop = new AbortController();
-  const records: Taken[] = [], unequal: string[] = [];
+  const records: Taken[] = [], unequal: string[] = [], offsets: { offset: SourceOffset; count: number }[] = [];
   let last: PartitionOffset | undefined, failure: unknown, begun = false;
   const converter = jsonConverter({ schemas: true }), out = new ByteWriter();
   const written = (write: (out: ByteWriter) => boolean): string | null => { out.reset(); return write(out) ? Buffer.from(out.view()).toString() : null; };
@@ -53,10 +58,11 @@ export async function run({ server, database, options = {}, stored, until, after
         const value = general[1] ?? null;
         records.push({ topic: record.topic, key: general[0] ?? null, value, payload: value === null ? null : (JSON.parse(value) as { payload: Taken['payload'] }).payload });
       }
-      if (batch.offset !== undefined) { last = batch.offset; if (confirm) await task.committed(batch.offset); }
+      if (batch.offset !== undefined) { last = batch.offset; offsets.push({ offset: batch.offset.offset, count: records.length }); if (confirm) await task.committed(batch.offset); }
       if (until(records)) break;
+      await each?.();
       if (!begun && after !== undefined && (when?.(records) ?? (batch.length === 0 && batch.offset !== undefined))) { begun = true; await after(); }
     }
   } catch (error) { failure = error; } finally { stop.abort(); await task[Symbol.asyncDispose](); }
-  return { records, offset: last?.offset, failure, figures, unequal };
+  return { records, offset: last?.offset, failure, figures, unequal, offsets };
 }
