@@ -1,6 +1,7 @@
 /** Kafka Connect's predicates: which records a transform is for. */
 import type { ConnectRecord } from '../../envelopes/record.ts';
 import { defineConfig, string, type ConfigOf } from '../api/config.ts';
+import { memberOf } from './fields.ts';
 import { noConfig, wholeMatch } from './simple.ts';
 
 export type Predicate = (record: ConnectRecord) => boolean;
@@ -17,3 +18,9 @@ export function hasHeaderKey(config: ConfigOf<typeof hasHeaderKeyConfig>): Predi
 }
 export const recordIsTombstoneConfig = noConfig;
 export function recordIsTombstone(): Predicate { return record => record.value.value === null; }
+
+export const fieldIsNullConfig = defineConfig({ field: string({ required: true, group, doc: 'Top-level field of the value; absent counts as null.' }) });
+/** Ours: `org.tributary.transforms.predicates.FieldIsNull`. With Filter it is "where FIELD is not null"; Connect leaves that to scripts. */
+export function fieldIsNull(config: ConfigOf<typeof fieldIsNullConfig>): Predicate {
+  return record => (memberOf(record.value, config.field)?.value ?? null) === null;
+}

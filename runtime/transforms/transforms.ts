@@ -46,6 +46,7 @@ const conditions: Readonly<Record<string, Entry<predicates.Predicate>>> = {
   [`${connect}.predicates.TopicNameMatches`]: entry(predicates.topicNameMatchesConfig, predicates.topicNameMatches),
   [`${connect}.predicates.HasHeaderKey`]: entry(predicates.hasHeaderKeyConfig, predicates.hasHeaderKey),
   [`${connect}.predicates.RecordIsTombstone`]: entry(predicates.recordIsTombstoneConfig, predicates.recordIsTombstone),
+  'org.tributary.transforms.predicates.FieldIsNull': entry(predicates.fieldIsNullConfig, predicates.fieldIsNull),
 };
 /** Full class names, for the list of plugins. */
 export const transformNames: readonly string[] = Object.keys(transforms);

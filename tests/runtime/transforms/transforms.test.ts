@@ -37,6 +37,11 @@ describe('transform chain', () => {
     expect(run(only, record({}))?.topic).toBe('cdc.public.orders');
     expect(run({ ...only, 'transforms.r.negate': 'true' }, record({}))?.topic).toBe('public.orders');
   });
+  it('keeps the records that have a field', () => {
+    const some = { transforms: 'f', 'transforms.f.type': 'org.apache.kafka.connect.transforms.Filter', 'transforms.f.predicate': 'p', predicates: 'p', 'predicates.p.type': 'org.tributary.transforms.predicates.FieldIsNull', 'predicates.p.field': 'event_id' };
+    expect(run(some, record({ event_id: 'a' }))?.value.value).toEqual({ event_id: 'a' });
+    for (const value of [{ event_id: null }, { other: 1 }, null]) expect(run(some, record(value))).toBeNull();
+  });
   it('filters, makes keys, and inserts fields', () => {
     expect(run({ transforms: 'f', 'transforms.f.type': 'Filter' }, record({}))).toBeNull();
     expect(run({ transforms: 'k', 'transforms.k.type': 'ValueToKey', 'transforms.k.fields': 'a' }, record({ a: 3, b: 4 }))?.key.value).toEqual({ a: 3 });
