@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Socket } from 'node:net';
 import { Client, type ClientConfig } from 'pg';
+import { RetriableError } from '../../../runtime/api/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import type { Query } from './schema.ts';
 import { mapped } from './server-errors.ts';
@@ -34,7 +35,8 @@ async function attempt(config: PostgresConfig, replication: boolean, tls: boolea
   client.on('error', () => { /* whoever uses the connection meets the error there */ });
   try {
     await client.connect();
-    await client.query(SESSION);
+    const silent = setTimeout(() => { cut(client); }, config['connection.validation.timeout.ms']);
+    try { await client.query(SESSION); } finally { clearTimeout(silent); }
     if (!replication) for (const statement of initialStatements(config)) await client.query(statement);
     return client;
   } catch (error) { await close(client); throw error; }
@@ -63,28 +65,63 @@ export async function close(client: Client): Promise<void> {
   try { await client.end(); } catch { /* it was gone already */ } finally { clearTimeout(timer); }
 }
 
+function cut(client: Client): void { socketOf(client).destroy(new Error('Connection timeout: the server did not answer')); }
+
 /** Simple query with rows as arrays of text. Several statements in one text give the rows of the last. `limitMs` 0 = no limit. */
 export function queryOn(client: Client, config: PostgresConfig, limitMs: number = config['database.query.timeout.ms']): Query {
   return async sql => {
-    const statement = { running: true };
-    const timer = limitMs === 0 ? undefined : setTimeout(() => { void giveUp(client, config, statement); }, limitMs);
+    using _watched = watch(client, config, limitMs);
     try {
       const result = await client.query({ text: sql, rowMode: 'array' });
       const last = (Array.isArray(result) ? result.at(-1) : result) as { rows: (string | null)[][] };
       return last.rows;
-    } catch (error) { throw mapped(error, config); } finally { statement.running = false; clearTimeout(timer); }
+    } catch (error) { throw mapped(error, config); }
   };
+}
+
+/**
+ * Looks after a statement until it is disposed of. Every `connection.validation.timeout.ms` the server is asked, over
+ * another connection, whether it is still at it: a network that swallows bytes shows in no other way. After `limitMs`
+ * the statement is cancelled.
+ */
+function watch(client: Client, config: PostgresConfig, limitMs: number): Disposable {
+  const statement = { running: true };
+  const every = config['connection.validation.timeout.ms'];
+  let waited = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const look = async (): Promise<void> => {
+    if (limitMs > 0 && waited >= limitMs) { await giveUp(client, config, statement); return; }
+    const served = await isServed(client, config);
+    if (!statement.running) return;
+    if (served) next(); else cut(client);
+  };
+  const next = (): void => {
+    const ms = limitMs > 0 ? Math.min(every, limitMs - waited) : every;
+    waited += ms;
+    timer = setTimeout(() => { void look(); }, ms);
+  };
+  next();
+  return { [Symbol.dispose]: () => { statement.running = false; clearTimeout(timer); } };
+}
+
+const idOf = (client: Client): number => (client as unknown as { readonly processID: number }).processID;
+
+/** False when the server does not know of a statement of `client`, or cannot be reached at all. */
+async function isServed(client: Client, config: PostgresConfig): Promise<boolean> {
+  try {
+    const other = await connect(config, false);
+    try { return (await other.query(`SELECT 1 FROM pg_stat_activity WHERE pid = ${Number(idOf(client))} AND state <> 'idle'`)).rowCount !== 0; } finally { await close(other); }
+  } catch (error) { return !(error instanceof RetriableError) || error.code === 'POSTGRES_CONNECTIONS'; }
 }
 
 /** Tells the server to give up what `client` runs; where nobody answers the connection is cut, so that the caller hears of it. */
 async function giveUp(client: Client, config: PostgresConfig, statement: { readonly running: boolean }): Promise<void> {
-  const { processID: pid } = client as unknown as { readonly processID: number };
   const asked = connect(config, false).then(async other => {
-    try { await other.query(`SELECT pg_cancel_backend(${Number(pid)})`); } finally { await close(other); }
+    try { await other.query(`SELECT pg_cancel_backend(${Number(idOf(client))})`); } finally { await close(other); }
   }).catch(() => { /* cut below */ });
   const late = (): Promise<void> => wait(PARTING_MS, undefined, { ref: false });
   await Promise.race([asked, late()]);
   // What was cancelled ends at once; what still runs after that is on a dead connection.
   if (statement.running) await late();
-  if (statement.running) socketOf(client).destroy(new Error('Connection timeout: the server did not answer a statement'));
+  if (statement.running) cut(client);
 }

@@ -177,7 +177,7 @@ export class ReplicationStream {
   }
 
   /** A promise only where the catalogue has to be asked, or a streamed transaction has committed. */
-  private message(buffer: Buffer, start: number, end: number, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<StreamCommit | void> | undefined {
+  private message(buffer: Buffer, start: number, end: number, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<StreamCommit | undefined> | undefined {
     try {
       if (this.open.inside && !isStreamControl(buffer[start])) { this.open.add(buffer, start, end, lsn); return undefined; }
       return this.take(decodeMessage(buffer, start, end), lsn, batch, processedNs);
@@ -190,7 +190,7 @@ export class ReplicationStream {
     }
   }
 
-  private take(message: Message | undefined, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<StreamCommit | void> | undefined {
+  private take(message: Message | undefined, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<StreamCommit | undefined> | undefined {
     switch (message?.kind) {
       case 'begin': this.begin(message.xid, message.finalLsn, message.commitUs, lsn); return undefined;
       case 'commit': this.commit(message.endLsn, message.commitUs, lsn, batch); return undefined;
@@ -248,11 +248,12 @@ export class ReplicationStream {
     if (begun !== undefined) batch.addRecord(begun);
   }
 
-  private async relation(message: Relation): Promise<void> {
+  private async relation(message: Relation): Promise<undefined> {
     const { tables } = this.parts;
-    if (!tables.captures(message.schema, message.table)) { this.relations.set(message.oid, null); return; }
+    if (!tables.captures(message.schema, message.table)) { this.relations.set(message.oid, null); return undefined; }
     const catalogue = await tables.find(message.oid, message.schema, message.table);
     this.relations.set(message.oid, await tables.describe(catalogue, message.columns, 'stream'));
+    return undefined;
   }
 
   private row(op: Operation, oid: number, before: RowImage | undefined, after: RowImage | undefined, lsn: bigint, batch: ChangeBatch, processedNs: bigint): void {
@@ -271,13 +272,13 @@ export class ReplicationStream {
   }
 
   /** While a snapshot goes on, a value that is not sent may be one that was never shown. */
-  private update({ relation, before, after }: Extract<Message, { kind: 'update' }>, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<void> | undefined {
+  private update({ relation, before, after }: Extract<Message, { kind: 'update' }>, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<undefined> | undefined {
     const table = this.relations.get(relation);
     if (table === undefined || table === null || !this.parts.snapshot.settling(this.cursor.transaction?.finalLsn ?? 0n) || !(before === undefined ? after : completed(after, before)).start.includes(UNCHANGED_TOAST)) {
       this.row('u', relation, before, after, lsn, batch, processedNs);
       return undefined;
     }
-    return this.parts.snapshot.fill(table, after).then(filled => { this.row('u', relation, before, filled, lsn, batch, processedNs); });
+    return this.parts.snapshot.fill(table, after).then(filled => { this.row('u', relation, before, filled, lsn, batch, processedNs); return undefined; });
   }
 
   private count(table: CapturedTable, { op, before, after }: { op: Operation; before: RowImage | undefined; after: RowImage | undefined }, lsn: bigint): ReturnType<TransactionTracker['event']> {
