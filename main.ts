@@ -6,6 +6,7 @@ import { type StandaloneRequest, runCommandLine } from './runtime/worker/command
 import { LogLevels, loggerNames } from './runtime/worker/log-levels.ts';
 import { namedLogger } from './runtime/worker/logging.ts';
 import { StandaloneWorker } from './runtime/worker/standalone.ts';
+import { ThreadPriority } from './runtime/worker/thread-priority.ts';
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const pluginsUrl = new URL(`./connectors/index.${extension}`, import.meta.url).href;
@@ -18,6 +19,7 @@ async function standalone({ config, properties, connectors, ephemeral }: Standal
   const stopped = new Promise<string>(stop => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { process.once(signal, () => process.exit(130)); stop(signal); });
   });
+  using _threads = new ThreadPriority();
   await using worker = await StandaloneWorker.open({ config, properties, pluginsUrl, logger, levels, commit: `tributary-${version}`, ephemeral });
   await using rest = await startRest({ herder: worker, config, properties, logger: namedLogger(levels, loggerNames.rest), levels, version });
   worker.listening(rest.port);

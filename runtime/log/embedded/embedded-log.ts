@@ -48,23 +48,33 @@ export async function openEmbeddedLog(directory: string, options: EmbeddedLogOpt
   } catch (error) {
     throw new ConfigError(`The log directory ${path} cannot be opened: ${(error as Error).message}`, { code: 'LOG_UNREADABLE', hint: 'Check that the directory exists, is a directory and belongs to the user of this process.', cause: error });
   }
-  if (!readOnly) await takeOwnership(store);
-  return new EmbeddedLog(store, options);
+  const owns = readOnly ? false : await takeOwnership(store);
+  return new EmbeddedLog(store, options, owns);
 }
 
-async function takeOwnership(store: Store): Promise<void> {
+/** True when this opening took the directory, false when the process had it already. */
+async function takeOwnership(store: Store): Promise<boolean> {
   const mine = thisProcess();
-  const other = await store.root.transaction(() => {
-    const text = store.meta.get('owner');
-    const owner = text === undefined ? undefined : JSON.parse(text) as Owner;
+  const outcome = await store.root.transaction(() => {
+    const owner = ownerOf(store);
     if (owner !== undefined && heldByAnother(owner)) return owner;
     store.meta.putSync('owner', JSON.stringify(mine));
     if (store.meta.get('id') === undefined) store.meta.putSync('id', randomBytes(16).toString('base64url'));
-    return undefined;
+    return owner?.pid !== mine.pid || owner.started !== mine.started;
   });
-  if (other === undefined) return;
+  if (typeof outcome === 'boolean') return outcome;
   await store.root.close();
-  throw new ConfigError(`The log directory ${store.path} is in use by process ${other.pid}`, { code: 'LOG_IN_USE', hint: `Stop process ${other.pid}, or give this worker a log.dir of its own.` });
+  throw new ConfigError(`The log directory ${store.path} is in use by process ${outcome.pid}`, { code: 'LOG_IN_USE', hint: `Stop process ${outcome.pid}, or give this worker a log.dir of its own.` });
+}
+
+/** A process that goes on (a worker embedded in another program) leaves the directory to the next. */
+async function giveUpOwnership(store: Store): Promise<void> {
+  await store.root.transaction(() => { if (ownerOf(store)?.pid === process.pid) store.meta.removeSync('owner'); });
+}
+
+function ownerOf(store: Store): Owner | undefined {
+  const text = store.meta.get('owner');
+  return text === undefined ? undefined : JSON.parse(text) as Owner;
 }
 
 class EmbeddedLog implements Log {
@@ -76,10 +86,12 @@ class EmbeddedLog implements Log {
   private readonly compaction: Compaction;
   private readonly housekeeping: Housekeeping | undefined;
   private readonly readOnly: boolean;
+  private readonly owns: boolean;
   private readonly defaults: Required<TopicOptions>;
 
-  constructor(store: Store, { mode, defaults, fullWaitMs = 30_000, compaction = COMPACTION, housekeepingMs }: EmbeddedLogOptions) {
+  constructor(store: Store, { mode, defaults, fullWaitMs = 30_000, compaction = COMPACTION, housekeepingMs }: EmbeddedLogOptions, owns: boolean) {
     this.store = store;
+    this.owns = owns;
     this.readOnly = mode === 'reader';
     this.defaults = { ...DEFAULTS, ...defaults };
     this.id = store.meta.get('id') ?? '';
@@ -209,6 +221,8 @@ class EmbeddedLog implements Log {
     this.wakeups.close();
     await this.housekeeping?.close();
     await this.compaction.close();
+    // On a full disk the record stays; it counts for nothing when this process is gone.
+    if (this.owns) await giveUpOwnership(this.store).catch(() => undefined);
     if (!this.readOnly) await this.store.root.flushed;
     await this.store.root.close();
   }

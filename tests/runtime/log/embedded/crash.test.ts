@@ -113,6 +113,16 @@ test('a second writing process is refused with the first one named, a reader is 
     child.process.kill('SIGKILL');
     await gone;
   }
-  await using log = await openEmbeddedLog(directory, { mode: 'writer' });
-  expect(await log.topics()).toEqual([]);
+  {
+    await using log = await openEmbeddedLog(directory, { mode: 'writer' });
+    expect(await log.topics()).toEqual([]);
+    const refused = start('hold');
+    expect((await once(refused.process, 'close'))[0]).toBe(1);
+  }
+  // This process goes on, but has closed the log: another one may have it.
+  const next = start('hold');
+  await next.opened;
+  const ended = once(next.process, 'close');
+  next.process.kill('SIGKILL');
+  await ended;
 }, 60_000);
