@@ -22,6 +22,9 @@ export function widthOf(type: ColumnType): number {
   }
 }
 
+/** Cells marked {@link UNAVAILABLE} so far, in all buffers: a parser sees by it whether a row has one. */
+export const unavailable = { cells: 0 };
+
 const FIRST_ROWS = 256;
 const FIRST_ARENA = 8 * 1024;
 
@@ -73,7 +76,7 @@ export class ColumnBuffer {
   get size(): number { return this.bytes.byteLength + this.state.byteLength + this.arena.byteLength + this.nested.length * 64; }
 
   setNull(row: number): void { this.state[row] = NULL; }
-  setUnavailable(row: number): void { this.state[row] = UNAVAILABLE; }
+  setUnavailable(row: number): void { this.state[row] = UNAVAILABLE; unavailable.cells++; }
   setBoolean(row: number, value: boolean): void { this.state[row] = PRESENT; this.bytes[row] = value ? 1 : 0; }
   setInt(row: number, value: number): void { this.state[row] = PRESENT; this.words[row] = value; }
   setFloat(row: number, value: number): void { this.state[row] = PRESENT; this.view.setFloat32(row * 4, value, true); }

@@ -6,9 +6,9 @@
  */
 import type { StructSchema } from '../../../envelopes/schema.ts';
 import type { RawJson } from '../../../runtime/api/plugin.ts';
-import { UNAVAILABLE } from './column-buffer.ts';
+import { type ColumnBuffer, unavailable } from './column-buffer.ts';
 import { fieldParser, type FieldParser } from './field-parser.ts';
-import { expect, isNull, skipValue } from './json-bytes.ts';
+import { expect, isNull, skipString, skipValue } from './json-bytes.ts';
 import type { NameFacts } from './table-name.ts';
 import type { Binding } from './binding.ts';
 import type { TableWriter } from './table-writer.ts';
@@ -26,7 +26,7 @@ export interface EnvelopeParser {
 }
 
 const SCHEMA = Buffer.from('{"schema":'), PAYLOAD = Buffer.from(',"payload":'), BEFORE = Buffer.from('{"before":'), AFTER = Buffer.from(',"after":'), SOURCE = Buffer.from(',"source":'), OP = Buffer.from(',"op":"');
-const CLOSE = 0x7d, COMMA = 0x2c;
+const OPEN = 0x7b, CLOSE = 0x7d, COMMA = 0x2c, QUOTE = 0x22;
 
 /** A parser learnt from record `i`, which the general way has taken in; undefined when such records have to stay there. */
 export function compileEnvelope(json: RawJson, i: number, writer: TableWriter, binding: Binding, facts: NameFacts): EnvelopeParser | undefined {
@@ -58,6 +58,9 @@ class Parser implements EnvelopeParser {
   private readonly row: ObjectPlan;
   private readonly key: ObjectPlan;
   private readonly unset: readonly number[];
+  /** Columns whose values lie in an arena, and where those ended before the present record. */
+  private readonly texts: readonly number[];
+  private readonly arenaMarks: number[] = [];
   private readonly hints: number[] = [];
   private after = -1;
 
@@ -70,6 +73,7 @@ class Parser implements EnvelopeParser {
     const columns = writer.rows.columns.map(cell => cell.column), keys = writer.keys.map(cell => cell.column);
     this.row = planOf(binding.rowSchema, columns, writer.placeholder);
     this.key = binding.keySchema === undefined ? { fields: [] } : planOf(binding.keySchema, keys, writer.placeholder);
+    this.texts = writer.rows.columns.flatMap((cell, index) => (cell.width === 0 ? [index] : []));
     this.unset = columns.flatMap((column, index) => (binding.rowSchema.fields.some(field => field.name === column.name) ? [] : [index]));
   }
 
@@ -77,7 +81,9 @@ class Parser implements EnvelopeParser {
   /** True when record `i` is an envelope whose parts are where this parser looks for them. */
   fits(json: RawJson, i: number): boolean {
     const at = this.payloadAt(json, i);
-    return at >= 0 && this.sourceEnd(json.buffer, this.afterEnd(json.buffer, at)) >= 0;
+    const after = at < 0 ? -1 : this.afterEnd(json.buffer, at), source = this.sourceEnd(json.buffer, after);
+    // The whole block is passed over in two ways here; later the short one is enough.
+    return source >= 0 && source === skipValue(json.buffer, after + SOURCE.length);
   }
 
   private payloadAt({ buffer, valueStart, valueEnd }: RawJson, i: number): number {
@@ -96,17 +102,31 @@ class Parser implements EnvelopeParser {
   /** Position after the source block that follows `at`, when it names this table. */
   private sourceEnd(b: Buffer, at: number): number {
     const source = at < 0 ? -1 : expect(b, at, SOURCE);
-    const end = source < 0 ? -1 : skipValue(b, source);
-    if (end < 0) return -1;
+    if (source < 0) return -1;
+    let last = source;
     for (let i = 0; i < this.needles.length; i++) {
       const needle = this.needles[i];
+      if (needle === undefined) continue;
       // The parts before it seldom change their length: mostly it lies where it lay last time.
-      if (needle === undefined || expect(b, source + (this.hints[i] ?? 0), needle) >= 0) continue;
-      const found = b.indexOf(needle, source);
-      if (found < 0 || found >= end) return -1;
-      this.hints[i] = found - source;
+      let found = source + (this.hints[i] ?? 0);
+      if (expect(b, found, needle) < 0) {
+        found = b.indexOf(needle, source);
+        if (found < 0) return -1;
+        this.hints[i] = found - source;
+      }
+      last = Math.max(last, found + needle.length);
     }
-    return end;
+    // Quotes in text are escaped, so a needle is a member; the block has no objects in it and ends at the next brace.
+    return this.flatEnd(b, last);
+  }
+  private flatEnd(b: Buffer, from: number): number {
+    for (let i = from; i < b.length; i++) {
+      const byte = b[i];
+      if (byte === CLOSE) return i + 1;
+      if (byte === OPEN) return -1;
+      if (byte === QUOTE) { i = skipString(b, i) - 1; if (i < 0) return -1; }
+    }
+    return -1;
   }
   /** The op character behind `at`, or -1. */
   private opAt(b: Buffer, at: number): number {
@@ -141,27 +161,23 @@ class Parser implements EnvelopeParser {
     const { buffer } = json, { rows } = this.writer;
     if (this.writer.upserts && (json.keyStart[i] ?? -1) < 0) return false;
     const row = rows.add(), { columns } = rows;
-    const arenas = this.marks();
+    this.mark(columns);
+    const missing = unavailable.cells;
     const parsed = this.object(this.row, buffer, after, columns, row);
     const end = parsed < 0 ? -1 : this.sourceEnd(buffer, parsed);
     const op = end < 0 ? -1 : this.opAt(buffer, end);
-    const write = op === 0x63 || op === 0x75 || op === 0x72;
+    const write = op === 0x63 || op === 0x75 || op === 0x72, partial = unavailable.cells !== missing;
     // A new row with values left out came from another key: only the headers say which.
-    if (!write || (op !== 0x75 && columns.some(cell => cell.state[row] === UNAVAILABLE))) {
+    if (!write || (partial && op !== 0x75)) {
       rows.drop();
-      columns.forEach((cell, index) => { cell.arenaEnd = arenas[index] ?? cell.arenaEnd; });
+      for (let i = 0; i < this.texts.length; i++) { const cell = columns[this.texts[i] ?? -1]; if (cell !== undefined) cell.arenaEnd = this.arenaMarks[i] ?? cell.arenaEnd; }
       return false;
     }
-    for (const index of this.unset) columns[index]?.setNull(row);
-    this.writer.keep(row, -1);
+    for (let i = 0; i < this.unset.length; i++) columns[this.unset[i] ?? -1]?.setNull(row);
+    this.writer.keep(row, -1, partial);
     return true;
   }
-  private readonly arenaMarks: number[] = [];
-  private marks(): readonly number[] {
-    const { columns } = this.writer.rows;
-    for (let index = 0; index < columns.length; index++) this.arenaMarks[index] = columns[index]?.arenaEnd ?? 0;
-    return this.arenaMarks;
-  }
+  private mark(columns: readonly ColumnBuffer[]): void { for (let i = 0; i < this.texts.length; i++) this.arenaMarks[i] = columns[this.texts[i] ?? -1]?.arenaEnd ?? 0; }
 
   /** Deletes the row of the record's key. */
   private takeKey({ buffer, keyStart, keyEnd }: RawJson, i: number): boolean {

@@ -131,17 +131,17 @@ export class TableWriter {
         else cell.setNull(at);
       });
       const oldEntry = oldKey === undefined || !this.options.upsert ? -1 : this.entryOf(binding, oldKey);
-      this.keep(at, oldEntry);
+      this.keep(at, oldEntry, this.buffer.columns.some(cell => cell.state[at] === UNAVAILABLE));
     } catch (error) { this.buffer.drop(); throw error; }
   }
 
-  /** Makes row `at` of the buffer, all columns of which are set, the last write of its key. The old row lies under `oldEntry` where that is not -1. */
-  keep(at: number, oldEntry: number): void {
+  /** Makes row `at` of the buffer, all columns of which are set, the last write of its key. The old row lies under `oldEntry` where that is not -1; `partial`: the source left values out. */
+  keep(at: number, oldEntry: number, partial: boolean): void {
     this.touched = true;
-    if (!this.options.upsert) { this.dropAbsent(at); return; }
+    if (!this.options.upsert) { if (partial) this.dropAbsent(at); return; }
     if (!this.codec.encode(this.keyCells, at)) throw new DataError(`A record of table ${this.table.name.join('.')} has no value in its key`, { code: 'NULL_KEY', hint: 'Set mode=append, or message.key.columns at the source.' });
     const entry = this.last.entry(this.codec);
-    if (this.buffer.columns.some(cell => cell.state[at] === UNAVAILABLE)) this.recall(at, oldEntry >= 0 ? oldEntry : entry);
+    if (partial) this.recall(at, oldEntry >= 0 ? oldEntry : entry);
     this.last.row[entry] = at;
     this.last.live[entry] = 1;
   }
