@@ -74,7 +74,7 @@ async function measure(schemas: boolean, directory: string): Promise<readonly nu
 
 using home = temporaryDirectory('bench-decode-');
 const results = [];
-for (const schemas of [true]) {
+for (const schemas of [true, false]) {
   const times = await measure(schemas, home.path), [middle = 0] = [...times].sort((a, b) => a - b).slice(Math.floor(times.length / 2));
   const figures = { schemas, envelopesPerCpuSecond: Math.round(1e6 / middle), cpuMicrosecondsPerEnvelope: Math.round(middle * 1000) / 1000, rounds: times.map(time => Math.round(time * 1000) / 1000) };
   results.push(figures);

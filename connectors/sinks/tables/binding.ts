@@ -2,6 +2,7 @@
 import type { StructSchema } from '../../../envelopes/schema.ts';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { columnType, sameType, widened } from './column-types.ts';
+import { isUnknown } from './inference.ts';
 import type { Column, ColumnType, LakeTable } from './table.ts';
 import { cellWriter } from './values.ts';
 
@@ -42,6 +43,7 @@ export function missingColumns(table: LakeTable, rowSchema: StructSchema, keySch
   const present = new Map(table.columns.map(column => [column.name, column]));
   const fields = [...rowSchema.fields, ...(keySchema?.fields ?? []).filter(field => !rowSchema.fields.some(one => one.name === field.name))];
   return fields.flatMap(({ name, schema }): readonly Column[] => {
+    if (isUnknown(schema)) return [];
     const wanted = nearest(columnType(schema));
     const column = present.get(name);
     if (column === undefined) return [{ name, type: wanted, required: false }];

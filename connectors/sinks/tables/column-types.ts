@@ -7,6 +7,7 @@
  * zone, so it becomes a timestamp without one. Only key columns are required: a source may drop NOT NULL at any time.
  */
 import type { Schema, StructSchema } from '../../../envelopes/schema.ts';
+import { isUnknown } from './inference.ts';
 import type { Column, ColumnType } from './table.ts';
 
 const SEMANTIC: Readonly<Record<string, ColumnType['kind']>> = {
@@ -41,7 +42,7 @@ function decimalType(parameters: Readonly<Record<string, string>>): ColumnType {
 
 /** Columns for rows of `row`; those named in `key` come required. `nearest` turns a type into what the format can hold. */
 export function columnsOf(row: StructSchema, key: readonly string[], nearest: (type: ColumnType) => ColumnType): readonly Column[] {
-  return row.fields.map(({ name, schema }) => ({ name, type: nearest(columnType(schema)), required: key.includes(name) }));
+  return row.fields.filter(({ schema }) => !isUnknown(schema)).map(({ name, schema }) => ({ name, type: nearest(columnType(schema)), required: key.includes(name) }));
 }
 
 export function sameType(a: ColumnType, b: ColumnType): boolean {

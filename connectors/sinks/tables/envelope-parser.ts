@@ -9,6 +9,7 @@ import type { RawJson } from '../../../runtime/api/plugin.ts';
 import { type ColumnBuffer, unavailable } from './column-buffer.ts';
 import { fieldParser, type FieldParser } from './field-parser.ts';
 import { expect, isNull, skipString, skipValue } from './json-bytes.ts';
+import type { Column } from './table.ts';
 import type { NameFacts } from './table-name.ts';
 import type { Binding } from './binding.ts';
 import type { TableWriter } from './table-writer.ts';
@@ -30,14 +31,14 @@ const OPEN = 0x7b, CLOSE = 0x7d, COMMA = 0x2c, QUOTE = 0x22;
 
 /** A parser learnt from record `i`, which the general way has taken in; undefined when such records have to stay there. */
 export function compileEnvelope(json: RawJson, i: number, writer: TableWriter, binding: Binding, facts: NameFacts): EnvelopeParser | undefined {
-  const prefix = prefixOf(json.buffer, json.valueStart[i] ?? -1);
+  const prefix = json.valueSchemas ? prefixOf(json.buffer, json.valueStart[i] ?? -1) : Buffer.alloc(0);
   if (prefix === undefined || binding.fromKey.some(source => source !== undefined) || facts.table === undefined) return undefined;
   const { keySchema } = binding;
   const keyPrefix = keySchema === undefined ? undefined : json.keySchemas ? prefixOf(json.buffer, json.keyStart[i] ?? -1) : Buffer.alloc(0);
   if (writer.upserts && (keyPrefix === undefined || keySchema === undefined)) return undefined;
   // Records of one topic may belong to several tables: the source block of each has to name this one.
   const needles = [facts.db === undefined ? undefined : `"db":${JSON.stringify(facts.db)}`, facts.schema === undefined ? undefined : `"schema":${JSON.stringify(facts.schema)}`, `"table":${JSON.stringify(facts.table)}`].flatMap(text => (text === undefined ? [] : [Buffer.from(text)]));
-  const parser = new Parser(writer, binding, prefix, keyPrefix, needles);
+  const parser = new Parser(writer, binding, prefix, keyPrefix, needles, !json.valueSchemas, !json.keySchemas);
   return parser.fits(json, i) ? parser : undefined;
 }
 
@@ -64,15 +65,15 @@ class Parser implements EnvelopeParser {
   private readonly hints: number[] = [];
   private after = -1;
 
-  constructor(writer: TableWriter, binding: Binding, prefix: Buffer, keyPrefix: Buffer | undefined, needles: readonly Buffer[]) {
+  constructor(writer: TableWriter, binding: Binding, prefix: Buffer, keyPrefix: Buffer | undefined, needles: readonly Buffer[], bareRows: boolean, bareKeys: boolean) {
     this.writer = writer;
     this.binding = binding;
     this.prefix = prefix;
     this.keyPrefix = keyPrefix;
     this.needles = needles;
     const columns = writer.rows.columns.map(cell => cell.column), keys = writer.keys.map(cell => cell.column);
-    this.row = planOf(binding.rowSchema, columns, writer.placeholder);
-    this.key = binding.keySchema === undefined ? { fields: [] } : planOf(binding.keySchema, keys, writer.placeholder);
+    this.row = planOf(binding.rowSchema, columns, writer.placeholder, bareRows);
+    this.key = binding.keySchema === undefined ? { fields: [] } : planOf(binding.keySchema, keys, writer.placeholder, bareKeys);
     this.texts = writer.rows.columns.flatMap((cell, index) => (cell.width === 0 ? [index] : []));
     this.unset = columns.flatMap((column, index) => (binding.rowSchema.fields.some(field => field.name === column.name) ? [] : [index]));
   }
@@ -193,20 +194,30 @@ class Parser implements EnvelopeParser {
     let at = start;
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i];
-      const cell = columns[field?.cell ?? -1];
-      if (field === undefined || cell === undefined) return -1;
+      if (field === undefined) return -1;
       at = expect(b, at, field.name);
       if (at < 0) return -1;
-      at = field.parse(b, at, cell, row);
+      const cell = columns[field.cell];
+      // A field without a column has been null so far.
+      at = cell !== undefined ? field.parse(b, at, cell, row) : isNull(b, at) ? at + 4 : -1;
       if (at < 0) return -1;
     }
     return b[at] === CLOSE ? at + 1 : -1;
   }
 }
 
-function planOf(schema: StructSchema, columns: readonly { readonly name: string }[], placeholder: string): ObjectPlan {
+/** What JSON alone does not tell how to read: the general way decides (inference.ts). */
+const AMBIGUOUS: ReadonlySet<string> = new Set(['time', 'timestamp', 'timestamp_ns', 'decimal', 'list', 'map', 'struct']);
+
+function planOf(schema: StructSchema, columns: readonly Column[], placeholder: string, bare: boolean): ObjectPlan {
   return { fields: schema.fields.map(({ name, schema: field }, i) => {
-    const cell = columns.findIndex(column => column.name === name);
-    return { name: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(name)}:`), cell, parse: fieldParser(field, columns[cell] as Parameters<typeof fieldParser>[1], placeholder) };
+    const cell = columns.findIndex(one => one.name === name), column = columns[cell];
+    const parse: FieldParser = column === undefined ? () => -1 : bare && AMBIGUOUS.has(column.type.kind) ? nullOnly : fieldParser(field, column, placeholder);
+    return { name: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(name)}:`), cell, parse };
   }) };
 }
+const nullOnly: FieldParser = (b, at, cell, row) => {
+  if (!isNull(b, at)) return -1;
+  cell.setNull(row);
+  return at + 4;
+};

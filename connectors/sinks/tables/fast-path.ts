@@ -20,7 +20,7 @@ export class FastPath {
 
   learn(batch: SinkBatch, i: number, writer: TableWriter, binding: Binding, facts: NameFacts): void {
     const { json } = batch;
-    if (json === undefined || !json.valueSchemas) return;
+    if (json === undefined) return;
     // A record that the parser left to the general way, not one that it does not know.
     if (this.parsers.get(batch.topic)?.knows(json, i, binding) === true) return;
     const parser = compileEnvelope(json, i, writer, binding, facts);

@@ -1,6 +1,6 @@
 /** What a record means for a table: Debezium's envelope (c u d r t m), a flattened record of ExtractNewRecordState, or a tombstone. */
 import { fieldIndex, type Struct, type StructSchema } from '../../../envelopes/schema.ts';
-import { DataError, FatalError } from '../../../runtime/api/errors.ts';
+import { DataError } from '../../../runtime/api/errors.ts';
 import type { SinkRecord } from '../../../runtime/api/plugin.ts';
 import type { NameFacts } from './table-name.ts';
 
@@ -39,14 +39,12 @@ function compile(schema: StructSchema): Shape {
   return { kind: 'flat', deleted: at('__deleted'), op: at('__op'), table: at('__table') };
 }
 
-/** Throws DataError for a value that is no row, FatalError when records come without schemas. */
+/** For records with schemas. Throws DataError for a value that is no row. */
 export function operationOf(record: SinkRecord): RowOperation {
   const key = keyOf(record);
   if (record.value.value === null) return { kind: 'tombstone', key };
   const { schema } = record.value;
-  if (schema === null) {
-    throw new FatalError(`Records of topic ${record.topic} carry no schema, so the types of their columns are not known`, { code: 'NO_SCHEMA', hint: 'Set value.converter.schemas.enable=true (and key.converter.schemas.enable=true) at the source and at this sink.' });
-  }
+  if (schema === null) throw new TypeError('a record without a schema is for bare-operation.ts');
   if (schema.type !== 'struct') throw new DataError(`A record of topic ${record.topic} is a ${schema.type}, not a row`, { code: 'NOT_A_ROW', hint: 'Leave this topic out of topics, or drop such records with a transform.' });
   const value = record.value.value as Struct;
   const shape = shapeOf(schema);
@@ -80,7 +78,8 @@ function fromFlat(record: SinkRecord, value: Struct, shape: FlatShape, key: Stru
   return { kind: 'upsert', facts, row: value, key, oldKey: oldKeyOf(record) };
 }
 
-function keyOf(record: SinkRecord): Struct | undefined {
+/** The record's key, when it is a struct. */
+export function keyOf(record: SinkRecord): Struct | undefined {
   return record.key.schema?.type === 'struct' ? record.key.value as Struct | null ?? undefined : undefined;
 }
 

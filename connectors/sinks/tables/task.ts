@@ -2,11 +2,13 @@
 import type { StructSchema } from '../../../envelopes/schema.ts';
 import { DataError, FatalError } from '../../../runtime/api/errors.ts';
 import type { AssignedPartition, PartitionPosition, SinkBatch, SinkRecord, SinkTask, TaskContext } from '../../../runtime/api/plugin.ts';
+import { bareKey, bareOperation, bareValue } from './bare-operation.ts';
 import { columnsOf } from './column-types.ts';
 import { FastPath } from './fast-path.ts';
+import { Inference } from './inference.ts';
 import type { TableSinkConfig } from './options.ts';
 import { Parquet } from './parquet.ts';
-import { operationOf, type RowOperation } from './row-operation.ts';
+import { keyOf, operationOf, type RowOperation } from './row-operation.ts';
 import type { Column, TableFormat, Token } from './table.ts';
 import { type NameFacts, type TableNaming, tableNaming } from './table-name.ts';
 import type { Binding } from './binding.ts';
@@ -39,6 +41,8 @@ class TableSinkTask implements SinkTask {
   /** By table: partitions that it took records of, and where each stands in it. */
   private readonly positions = new Map<TableWriter, Map<Input, number>>();
   private readonly fast = new FastPath();
+  /** By table: schemas of rows and keys that came without. */
+  private readonly inferences = new Map<string, { readonly rows: Inference; readonly keys: Inference }>();
 
   constructor(format: TableFormat, config: TableSinkConfig, context: TaskContext, parquet: Parquet) {
     this.format = format;
@@ -122,7 +126,7 @@ class TableSinkTask implements SinkTask {
   private async takeGeneral(batch: SinkBatch, i: number, input: Input, signal: AbortSignal): Promise<void> {
     const record = batch.decode(i);
     let operation: RowOperation;
-    try { operation = operationOf(record); } catch (error) { throw withIndex(error, i); }
+    try { operation = isBare(record) ? await this.inferred(batch, i, record, signal) : operationOf(record); } catch (error) { throw withIndex(error, i); }
     if (operation.kind === 'ignore') return;
     if (operation.kind === 'tombstone') { await this.tombstone(record, operation, input, signal); return; }
     const name = this.naming.name(operation.facts);
@@ -144,15 +148,31 @@ class TableSinkTask implements SinkTask {
       if (operation.kind === 'upsert') writer.upsert(binding, operation.row, operation.key, operation.oldKey);
       else if (operation.key !== undefined) writer.delete(binding, operation.key);
     } catch (error) { throw withIndex(error, i); }
-    this.route(record.topic, writer, binding, operation.facts, batch, i);
+    // A delete without schemas tells its key only, from which no parser of rows can be made.
+    this.route(record.topic, writer, binding, operation.facts, operation.kind === 'upsert' || !isBare(record) ? batch : undefined, i);
     this.note(writer, input, record.offset);
   }
 
-  private route(topic: string, writer: TableWriter, binding: Binding, facts: NameFacts, batch: SinkBatch, i: number): void {
+  private route(topic: string, writer: TableWriter, binding: Binding, facts: NameFacts, batch: SinkBatch | undefined, i: number): void {
     let routes = this.routes.get(topic);
     if (routes === undefined) { routes = new Map(); this.routes.set(topic, routes); }
     routes.set(writer, binding);
-    this.fast.learn(batch, i, writer, binding, facts);
+    if (batch !== undefined) this.fast.learn(batch, i, writer, binding, facts);
+  }
+
+  /** A record without schemas, its rows under schemas inferred from the table and from the values. */
+  private async inferred(batch: SinkBatch, i: number, record: SinkRecord, signal: AbortSignal): Promise<RowOperation> {
+    const bareKeyOf = bareKey(record);
+    const operation = record.value.value === null ? undefined : bareOperation(record, bareValue(batch, i, record), bareKeyOf);
+    if (operation?.kind === 'ignore' || operation?.kind === 'truncate') return operation;
+    const name = operation === undefined ? this.naming.guess(record.topic) ?? this.naming.name(nowhere(record.topic)) : this.naming.name(operation.facts);
+    const writer = this.writers.get(name.join('.')) ?? await this.openWriter(name, signal), columns = writer?.table.columns ?? [];
+    let inference = this.inferences.get(name.join('.'));
+    if (inference === undefined) { const placeholder = this.config['unavailable.value.placeholder']; inference = { rows: new Inference(placeholder), keys: new Inference(placeholder) }; this.inferences.set(name.join('.'), inference); }
+    const { rows, keys } = inference, key = bareKeyOf === undefined ? keyOf(record) : keys.struct(bareKeyOf, columns);
+    if (operation === undefined) return { kind: 'tombstone', key };
+    if (operation.kind === 'delete') return writer === undefined || key === undefined ? { kind: 'ignore' } : { kind: 'delete', facts: operation.facts, rowSchema: key.schema, key };
+    return { kind: 'upsert', facts: operation.facts, row: rows.struct(operation.row, columns), key, oldKey: operation.oldKey === undefined ? undefined : keys.struct(operation.oldKey, columns) };
   }
 
   private async tombstone(record: SinkRecord, operation: RowOperation & { kind: 'tombstone' }, input: Input, signal: AbortSignal): Promise<void> {
@@ -161,7 +181,7 @@ class TableSinkTask implements SinkTask {
     if (routes.length > 1) return;
     let writer = routes[0]?.[0];
     if (writer === undefined) {
-      const name = this.naming.guess(record.topic) ?? this.naming.name({ topic: record.topic, db: undefined, schema: undefined, table: undefined });
+      const name = this.naming.guess(record.topic) ?? this.naming.name(nowhere(record.topic));
       writer = this.writers.get(name.join('.')) ?? await this.openWriter(name, signal);
     }
     if (writer === undefined || !this.isNews(writer, input, record.offset)) return;
@@ -213,6 +233,10 @@ class TableSinkTask implements SinkTask {
     await this.parquet[Symbol.asyncDispose]();
   }
 }
+
+/** True for a record whose row (or, of a tombstone, key) has no schema. */
+function isBare({ value, key }: SinkRecord): boolean { return value.schema === null && (value.value !== null || key.schema === null); }
+function nowhere(topic: string): NameFacts { return { topic, db: undefined, schema: undefined, table: undefined }; }
 
 function inputKey({ topic, partition }: { readonly topic: string; readonly partition: number }): string { return `${topic}\u0000${partition}`; }
 

@@ -44,3 +44,14 @@ export function clockText(micros: bigint): string {
   const clock = `${pad(whole / 3600n)}:${pad((whole / 60n) % 60n)}:${pad(whole % 60n)}`;
   return rest === 0n ? clock : `${clock}.${rest.toString().padStart(6, '0').replace(/0+$/, '')}`;
 }
+
+/** `YYYY-MM-DD[Z]` → days from 1970-01-01; undefined for anything else. */
+export function parseDay(text: string): number | undefined {
+  const match = /^([+-]?\d{4,})-(\d\d)-(\d\d)Z?$/.exec(text);
+  return match === null ? undefined : daysOf(Number(match[1]), Number(match[2]), Number(match[3]));
+}
+/** `HH:MM:SS[.f][Z]` → microseconds past midnight; undefined for anything else. */
+export function parseClock(text: string): bigint | undefined {
+  const match = /^(\d\d):(\d\d):(\d\d)(?:\.(\d+))?Z?$/.exec(text);
+  return match === null ? undefined : BigInt(Number(match[1]) * 3600 + Number(match[2]) * 60 + Number(match[3])) * 1_000_000n + BigInt((match[4] ?? '').slice(0, 6).padEnd(6, '0'));
+}

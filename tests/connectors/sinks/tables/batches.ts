@@ -3,6 +3,7 @@ import { envelopeSchema } from '../../../../envelopes/change-event.ts';
 import * as types from '../../../../envelopes/logical/schemas.ts';
 import type { Header } from '../../../../envelopes/record.ts';
 import type { Schema, Struct, StructSchema, Value } from '../../../../envelopes/schema.ts';
+import type { Converter } from '../../../../runtime/api/converter.ts';
 import type { Logger } from '../../../../runtime/api/logger.ts';
 import type { SinkBatch, SinkTask, TaskContext } from '../../../../runtime/api/plugin.ts';
 import { jsonConverter } from '../../../../runtime/converters/json.ts';
@@ -12,12 +13,14 @@ export interface Event { readonly op: 'c' | 'u' | 'd' | 'r' | 't' | 'tombstone';
 export interface SourceTable { readonly schema: string; readonly table: string; readonly row: Readonly<Record<string, Schema>>; readonly key: Readonly<Record<string, Schema>> | undefined }
 
 const sourceSchema = types.struct({ version: types.STRING, connector: types.STRING, name: types.STRING, ts_ms: types.INT64, snapshot: types.optional(types.STRING), db: types.STRING, schema: types.STRING, table: types.STRING, lsn: types.optional(types.INT64) }, { name: 'io.debezium.connector.postgresql.Source', version: 1 });
-const converter = jsonConverter({ schemas: true });
+const withSchemas = jsonConverter({ schemas: true });
+/** JSON without schemas: {@link batchOf}'s last argument. */
+export const bare = jsonConverter({ schemas: false });
 
 export function structOf(schema: StructSchema, values: Readonly<Record<string, Value>>): Struct { return { schema, values: schema.fields.map(field => values[field.name] ?? null) }; }
 
 /** One batch; `raw` decides whether the bytes are offered to the fast path. */
-export function batchOf(table: SourceTable, events: readonly Event[], firstOffset: number, raw: boolean, topic = `cdc.${table.schema}.${table.table}`): SinkBatch {
+export function batchOf(table: SourceTable, events: readonly Event[], firstOffset: number, raw: boolean, topic = `cdc.${table.schema}.${table.table}`, converter: Converter = withSchemas): SinkBatch {
   const name = `cdc.${table.schema}.${table.table}`;
   const row = types.struct(table.row, { name: `${name}.Value` }), keySchema = table.key === undefined ? null : types.struct(table.key, { name: `${name}.Key` });
   const envelope = envelopeSchema(`${name}.Envelope`, row, sourceSchema);
@@ -29,11 +32,11 @@ export function batchOf(table: SourceTable, events: readonly Event[], firstOffse
     const value = structOf(envelope, { before: event.op === 'd' ? image : null, after: event.op === 'd' ? null : image, source, op: event.op, ts_ms: 1_700_000_000_001n, ts_us: 1n, ts_ns: 1n });
     return { key, value: converter.encode(topic, envelope, value) };
   });
-  return encodedBatch(topic, encoded, events.map(event => event.headers ?? []), firstOffset, raw);
+  return encodedBatch(topic, encoded, events.map(event => event.headers ?? []), firstOffset, raw, converter);
 }
 
 /** A batch of converter bytes. */
-export function encodedBatch(topic: string, encoded: readonly { readonly key: Uint8Array | null; readonly value: Uint8Array | null }[], headers: readonly (readonly Header[])[], firstOffset: number, raw: boolean): SinkBatch {
+export function encodedBatch(topic: string, encoded: readonly { readonly key: Uint8Array | null; readonly value: Uint8Array | null }[], headers: readonly (readonly Header[])[], firstOffset: number, raw: boolean, converter: Converter = withSchemas): SinkBatch {
   const parts: Buffer[] = [];
   let at = 0;
   const slices = (pick: (one: (typeof encoded)[number]) => Uint8Array | null): { start: Int32Array; end: Int32Array } => {
@@ -45,7 +48,7 @@ export function encodedBatch(topic: string, encoded: readonly { readonly key: Ui
   return {
     topic, partition: 0, length: encoded.length, bytes: at, offset: i => firstOffset + i, timestamp: () => 1_700_000_000_000,
     decode: i => ({ topic, partition: 0, offset: firstOffset + i, timestamp: 1_700_000_000_000, headers: headers[i] ?? [], key: converter.decode(topic, encoded[i]?.key ?? null), value: converter.decode(topic, encoded[i]?.value ?? null) }),
-    ...(raw ? { json: { keySchemas: true, valueSchemas: true, buffer: Buffer.concat(parts), keyStart: keys.start, keyEnd: keys.end, valueStart: values.start, valueEnd: values.end } } : {}),
+    ...(raw ? { json: { keySchemas: converter !== bare, valueSchemas: converter !== bare, buffer: Buffer.concat(parts), keyStart: keys.start, keyEnd: keys.end, valueStart: values.start, valueEnd: values.end } } : {}),
   };
 }
 

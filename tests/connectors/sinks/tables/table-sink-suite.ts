@@ -177,14 +177,6 @@ export function describeTableSink(format: string, formatOf: (warehouse: string) 
       }), { numRuns: 25 });
     }, 120_000);
 
-    test('records without schemas are refused with the option to set', async () => {
-      await using task = await open();
-      await assign(task, topic);
-      const batch = batchOf(orders, [write('c', 1, 'ann')], 0, false);
-      const bare = { ...batch, decode: (i: number) => ({ ...batch.decode(i), value: { schema: null, value: { id: 1 } as never } }) };
-      await expect(task.put(bare, never)).rejects.toMatchObject({ code: 'NO_SCHEMA', hint: expect.stringContaining('value.converter.schemas.enable=true') as string });
-    });
-
     test('an index that does not fit is replaced by scans', async () => {
       const text: SourceTable = { schema: 'public', table: 'orders', key: { code: types.STRING, id: types.INT64 }, row: { code: types.STRING, id: types.INT64, customer: types.optional(types.STRING) } };
       for (const memory of [1 << 28, 20_000]) {
