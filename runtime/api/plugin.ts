@@ -131,6 +131,19 @@ export interface SinkTask extends AsyncDisposable {
   readonly flushIntervalMs: number;
 }
 
+/** One thing that is wrong, or will hurt, in a live system or a configuration; what `tributary doctor` prints. */
+export interface Finding {
+  /** Stable upper-snake identifier. */
+  readonly code: string;
+  /** `error` = the connector cannot do its work. */
+  readonly severity: 'error' | 'warning';
+  /** The option that it is about. */
+  readonly option: string;
+  readonly message: string;
+  /** A statement to run, or what to change. */
+  readonly mend: string;
+}
+
 interface Manifest<D extends ConfigDef> {
   /** `connector.class` values that mean this plugin; the first is the full name that REST shows, the rest are aliases. */
   readonly names: readonly [string, ...string[]];
@@ -141,6 +154,8 @@ interface Manifest<D extends ConfigDef> {
   readonly taskClass?: string;
   /** Looks at the live system; its problems join those of the declaration in `config/validate` and on creation. */
   preflight?(config: ConfigOf<D>, signal: AbortSignal): Promise<readonly Problem[]>;
+  /** As `preflight`, with the warnings too and one finding for each. Called by `tributary doctor`; never changes anything. */
+  diagnose?(config: ConfigOf<D>, signal: AbortSignal): Promise<readonly Finding[]>;
 }
 /** `extra` holds the raw text of keys that matched one of the declaration's families. */
 export interface SourcePlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {

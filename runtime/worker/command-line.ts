@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { ConfigError, TributaryError } from '../api/errors.ts';
 import { parseConfig } from '../api/config-parse.ts';
 import { readConfigFile, resolveProviders } from '../properties.ts';
+import { diagnose, hasErrors, reportText } from './doctor.ts';
 import { loadPlugins } from './plugins.ts';
 import { listTopics, readTopic } from './read-command.ts';
 import { type WorkerConfig, workerConfig } from './worker-config.ts';
@@ -52,6 +53,7 @@ function directoryOf({ logDir, worker }: { readonly logDir?: string; readonly wo
 /** Exit status: 0 done, 1 refused or failed, 2 wrong usage. */
 export async function runCommandLine(argv: readonly string[], { version, pluginsUrl, standalone }: CommandLine): Promise<number> {
   const print = (line: string): void => { process.stdout.write(`${line}\n`); };
+  let status = 0;
   const program = new Command('tributary').description('Change data capture: databases → a durable log → Iceberg and Delta tables').version(version).exitOverride().showHelpAfterError();
   program.command('standalone').description('run one worker, as connect-standalone is called').argument('<worker>', 'worker .properties file').argument('[connectors...]', 'connector files, .properties or JSON')
     .option('--ephemeral', 'forget connectors made by REST when the worker ends')
@@ -65,10 +67,22 @@ export async function runCommandLine(argv: readonly string[], { version, plugins
       process.once('SIGINT', () => { stop.abort(); });
       await readTopic(directoryOf(options), { topic, partition: options.partition, from: options.from, max: options.max ?? Infinity, follow: options.follow === true, keys: options.keys === true }, print, stop.signal);
     });
+  program.command('doctor').description('look for what would stop or hurt a connector, and say what mends it').argument('<files...>', 'connector and worker files, .properties or JSON')
+    .option('--json', 'print JSON').option('--timeout <seconds>', 'longest look at one database', count, 60)
+    .action(async (files: string[], options: { readonly json?: boolean; readonly timeout: number }) => { status = await examine(files, pluginsUrl, options, print); });
   program.command('plugins').description('list the connectors that are built in')
     .action(async () => { for (const plugin of await loadPlugins(pluginsUrl)) print(`${plugin.kind.padEnd(6)}  ${plugin.version.padEnd(12)}  ${plugin.names.join(', ')}`); });
   try { await program.parseAsync(argv, { from: 'user' }); } catch (error) { return failed(error); }
-  return 0;
+  return status;
+}
+
+/** Exit status: 0 nothing that hinders, 1 errors were found, 2 a file cannot be read. */
+async function examine(files: readonly string[], pluginsUrl: string, { json, timeout }: { readonly json?: boolean; readonly timeout: number }, print: (line: string) => void): Promise<number> {
+  try {
+    const diagnoses = await diagnose(files, { pluginsUrl, limitMs: timeout * 1000 });
+    print(json === true ? JSON.stringify(diagnoses, null, 2) : reportText(diagnoses));
+    return hasErrors(diagnoses) ? 1 : 0;
+  } catch (error) { if (!(error instanceof ConfigError)) throw error; failed(error); return 2; }
 }
 
 function failed(error: unknown): number {

@@ -1,7 +1,7 @@
 import { definePlugin } from '../../../runtime/api/plugin.ts';
 import { postgresConfig } from './config.ts';
 import { DEBEZIUM_VERSION } from './source-info.ts';
-import { preflight } from './preflight.ts';
+import { findings, preflight } from './preflight.ts';
 import { openTask } from './task.ts';
 
 /** The PostgreSQL source. */
@@ -10,5 +10,6 @@ export const postgresSource = definePlugin.source({
   version: DEBEZIUM_VERSION,
   config: postgresConfig,
   preflight,
+  diagnose: findings,
   open: openTask,
 });

@@ -1,17 +1,11 @@
 /** What a preflight check sees and says. */
+import type { Finding as PluginFinding } from '../../../runtime/api/plugin.ts';
 import { anchored } from '../capture/table-filter.ts';
 import type { PostgresConfig } from './config.ts';
 import type { CatalogueTable, Query } from './schema.ts';
 
-export interface Finding {
-  readonly code: string;
-  readonly severity: 'error' | 'warning';
-  /** The option that the finding is about. */
-  readonly option: string;
-  readonly message: string;
-  /** A statement to run, or what to change. */
-  readonly mend: string;
-  /** The server could not be asked at all. */
+export interface Finding extends PluginFinding {
+  /** True when the server could not be reached at all. */
   readonly unreached?: true;
 }
 
