@@ -91,7 +91,7 @@ export async function exportSnapshot({ config, open }: Pick<SnapshotParts, 'conf
  * Reads all tables, or as many as `budgetMs` allows, under one snapshot. `told` says of which tables the stream has every
  * change: only those can be left for later. The batches carry no offset; the progress is that of the batch just yielded.
  */
-export async function* readUnderOne(parts: SnapshotParts, made: MadeSlot, { budgetMs, told }: { readonly budgetMs: number; readonly told: (table: CatalogueTable) => boolean }, signal: AbortSignal): AsyncGenerator<ChangeBatch, Rounds> {
+export async function* readUnderOne(parts: SnapshotParts, made: MadeSlot, { budgetMs, told }: { readonly budgetMs: number; readonly told: (name: string) => boolean }, signal: AbortSignal): AsyncGenerator<ChangeBatch, Rounds> {
   const { progress, logger, config } = parts;
   const readers = await openReaders(parts);
   const [first] = readers;
@@ -109,7 +109,7 @@ export async function* readUnderOne(parts: SnapshotParts, made: MadeSlot, { budg
   rounds.begin(list, sizes);
   logger.info({ tables: list.length, readers: readers.length }, 'snapshot begins');
   const until = performance.now() + budgetMs;
-  yield* rounds.read({ readers: readers.map(({ client }) => client), wants: table => performance.now() < until || !told(table), later: false, over: () => false, signal });
+  yield* rounds.read({ readers: readers.map(({ client }) => client), wants: table => performance.now() < until || !told(nameOf(table)), later: false, over: () => false, signal });
   if (!signal.aborted) { await Promise.all(readers.map(one => one.query('COMMIT'))); await closeAll(readers); }
   return rounds;
 }
@@ -128,6 +128,6 @@ export async function toldTables(query: Query, config: PostgresConfig): Promise<
 }
 
 /** True for a table whose rows can be told by their writer, and whose changes all come with the stream. */
-export function tellable(told: ReadonlySet<string>, extra: Readonly<Record<string, string>>): (table: CatalogueTable) => boolean {
-  return table => told.has(nameOf(table)) && extra[`snapshot.select.statement.overrides.${nameOf(table)}`] === undefined;
+export function tellable(told: ReadonlySet<string>, extra: Readonly<Record<string, string>>): (name: string) => boolean {
+  return name => told.has(name) && extra[`snapshot.select.statement.overrides.${name}`] === undefined;
 }

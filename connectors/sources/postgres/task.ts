@@ -106,7 +106,9 @@ class PostgresTask implements SourceTask {
     }
     if (!signal.aborted && planned.streams && replication !== undefined) {
       await pause(config['streaming.delay.ms'], signal);
-      yield* this.streaming(parts, query, replication.client, tables, options, from, new SnapshotBeside(parts, query, rounds, { tellable: told, lastXid: from.txId }, signal), signal);
+      const beside = new SnapshotBeside(parts, query, rounds, { tellable: told, lastXid: from.txId }, signal);
+      await beside.prepare();
+      yield* this.streaming(parts, query, replication.client, tables, options, from, beside, signal);
     }
     // initial_only: the task stays, with nothing more to do.
     if (!signal.aborted) await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -200,7 +202,7 @@ class PostgresTask implements SourceTask {
   }
 
   /** The first part, under one snapshot; what it leaves is read beside the stream. */
-  private async *snapshot(parts: SnapshotParts, exported: MadeSlot & { readonly connection?: Connection }, told: (table: CatalogueTable) => boolean, signal: AbortSignal): AsyncGenerator<SourceBatch, Rounds | undefined> {
+  private async *snapshot(parts: SnapshotParts, exported: MadeSlot & { readonly connection?: Connection }, told: (name: string) => boolean, signal: AbortSignal): AsyncGenerator<SourceBatch, Rounds | undefined> {
     const { progress } = parts;
     const offset = (completed: boolean): PartitionOffset => {
       const { lsn, txId, timeUs } = progress.origins[0] ?? { lsn: 0n, txId: 0n, timeUs: 0n };

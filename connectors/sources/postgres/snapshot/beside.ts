@@ -6,6 +6,7 @@
  * the change, since the origin does not see who made it. And while a round lasts no event is sent, all events before it
  * are in its snapshot (this is made sure of): so no row comes after an event that is newer than it.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import type { CatalogueTable, Query } from '../schema.ts';
 import type { SourceOffset } from '../../../../runtime/api/plugin.ts';
 import type { ChangeBatch } from '../batch.ts';
@@ -20,25 +21,29 @@ import { fillUnchanged } from './unchanged-values.ts';
 import { parseVisibility, sees } from './visibility.ts';
 
 const ROUND_MS = 1000;
+/** How long tables that join may hold the stream back in any case. */
+const LEAST_WAIT_MS = 2000;
 /** How long to wait for a transaction that has committed but is not yet seen to have. */
 const AGAIN_MS = 20;
 const MOST_SENT = 50_000;
 
 interface Joining { readonly origin: Origin; readonly nodes: ReadonlyMap<number, string>; readonly names: readonly string[] }
 
+interface Pending { promise: Promise<void>; outcome: Joining | Error | undefined }
+
 export class SnapshotBeside {
   private readonly parts: SnapshotParts;
   private readonly query: Query;
   private readonly signal: AbortSignal;
-  private readonly tellable: (table: CatalogueTable) => boolean;
+  private readonly tellable: (name: string) => boolean;
   private rounds: Rounds | undefined;
   private readers: Connection[] = [];
   private readonly sent = new Set<bigint>();
   private notBefore = 0;
-  private origin: { readonly promise: Promise<void>; outcome: Joining | Error | undefined } | undefined;
+  private origin: Pending | undefined;
 
   /** `rounds` is what the first part left; undefined after a restart. `lastXid` is the newest transaction that was sent before it. */
-  constructor(parts: SnapshotParts, query: Query, rounds: Rounds | undefined, options: { readonly tellable: (table: CatalogueTable) => boolean; readonly lastXid: bigint | null }, signal: AbortSignal) {
+  constructor(parts: SnapshotParts, query: Query, rounds: Rounds | undefined, options: { readonly tellable: (name: string) => boolean; readonly lastXid: bigint | null }, signal: AbortSignal) {
     this.parts = parts; this.query = query; this.rounds = rounds; this.tellable = options.tellable; this.signal = signal;
     if (options.lastXid !== null) this.sent.add(options.lastXid & 0xffff_ffffn);
   }
@@ -92,10 +97,10 @@ export class SnapshotBeside {
       const node = known?.node ?? progress.nodes.get(table.oid) ?? String(table.oid);
       const origin = progress.origins[known?.origin ?? 0];
       const size = sizes.get(table.oid);
-      const goesOn = this.tellable(table) && origin !== undefined && origin.xids !== '' && (size?.chunked !== true || size.node === node);
+      const goesOn = this.tellable(nameOf(table)) && origin !== undefined && origin.xids !== '' && (size?.chunked !== true || size.node === node);
       if (goesOn) continue;
       progress.forget(table.oid);
-      progress.join([nameOf(table)], known !== undefined && (known.next > 0 || known.open.length > 0));
+      progress.join([nameOf(table)], this.tellable(nameOf(table)) || (known !== undefined && (known.next > 0 || known.open.length > 0)));
     }
     const rounds = new Rounds(parts, facts);
     rounds.begin(list.filter(table => !progress.joining.has(nameOf(table))), sizes);
@@ -133,26 +138,57 @@ export class SnapshotBeside {
     for (const xid of this.sent) if (sees(now, xid)) this.sent.delete(xid);
   }
 
+  /**
+   * To be called before the stream begins. Tables that join get their origin now, while nothing of them is sent or left
+   * out, unless open transactions keep the slot for it from being made for longer than the stream may be held back.
+   */
+  async prepare(): Promise<void> {
+    const { parts, signal } = this;
+    const { progress, config } = parts;
+    if (!progress.active || signal.aborted) return;
+    this.rounds ??= await this.resume();
+    const tables = (await this.joiningTables()).filter(table => this.tellable(nameOf(table)));
+    if (tables.length === 0) return;
+    const pending = this.seekOrigin(tables);
+    await Promise.race([pending.promise, wait(Math.max(config['snapshot.stream.after.ms'], LEAST_WAIT_MS), undefined, { signal, ref: false }).catch(() => { /* aborted: the stream sees it */ })]);
+    if (pending.outcome !== undefined) await this.takeOrigin(this.rounds);
+    else parts.logger.warn({ tables: tables.length }, 'open transactions delay the snapshot of tables that joined');
+  }
+
   private async *join(rounds: Rounds): AsyncGenerator<ChangeBatch> {
+    const { progress } = this.parts;
+    const tables = await this.joiningTables();
+    // Without a key a row must not come twice, so its table's stream waits for the origin.
+    const whole = tables.filter(table => !this.tellable(nameOf(table)) || (table.key.length === 0 && !progress.again.has(nameOf(table))));
+    if (whole.length > 0) { yield* this.readWhole(rounds, whole); return; }
+    if (tables.length === 0) return;
+    for (const table of tables) progress.again.add(nameOf(table));
+    if (this.origin === undefined) this.seekOrigin(tables);
+    else if (this.origin.outcome !== undefined) await this.takeOrigin(rounds);
+  }
+  private async joiningTables(): Promise<readonly CatalogueTable[]> {
     const { progress } = this.parts;
     const tables = (await this.list()).filter(table => progress.joining.has(nameOf(table)));
     const there = new Set(tables.map(nameOf));
     for (const name of progress.joining) if (!there.has(name)) progress.joining.delete(name);
-    const whole = tables.filter(table => !this.tellable(table));
-    if (whole.length > 0) { yield* this.readWhole(rounds, whole); return; }
-    if (tables.length === 0) return;
-    if (this.origin === undefined) {
-      const pending: { promise: Promise<void>; outcome: Joining | Error | undefined } = { promise: Promise.resolve(), outcome: undefined };
-      pending.promise = this.findOrigin(tables).then(found => { pending.outcome = found; }, (error: unknown) => { pending.outcome = error as Error; });
-      this.origin = pending;
-      return;
-    }
-    const { outcome } = this.origin;
-    if (outcome === undefined) return;
+    return tables;
+  }
+
+  private seekOrigin(tables: readonly CatalogueTable[]): Pending {
+    const pending: Pending = { promise: Promise.resolve(), outcome: undefined };
+    pending.promise = this.findOrigin(tables).then(found => { pending.outcome = found; }, (error: unknown) => { pending.outcome = error as Error; });
+    this.origin = pending;
+    return pending;
+  }
+
+  private async takeOrigin(rounds: Rounds): Promise<void> {
+    const { progress } = this.parts;
+    const outcome = this.origin?.outcome;
     this.origin = undefined;
     if (outcome instanceof Error) throw outcome;
+    if (outcome === undefined) return;
     const origin = progress.addOrigin(outcome.origin);
-    const named = tables.filter(table => outcome.names.includes(nameOf(table)));
+    const named = (await this.joiningTables()).filter(table => outcome.names.includes(nameOf(table)));
     for (const table of named) {
       const after = this.joined(table, outcome.origin.lsn);
       progress.begin(table.oid, { origin, node: outcome.nodes.get(table.oid) ?? '0', after });
@@ -161,8 +197,8 @@ export class SnapshotBeside {
   }
 
   /**
-   * The table has an origin at `lsn`. Events before it are left out where nothing of the table was sent yet; else they
-   * are needed, for what they say of the rows that were, and the table is read when the stream has passed them.
+   * The table has an origin at `lsn`. Events before it are left out where none was sent since it joined; else all are
+   * needed, and the table is read when the stream has passed them.
    */
   private joined(table: CatalogueTable, lsn: bigint): bigint {
     const { progress } = this.parts;

@@ -39,7 +39,7 @@ export class SnapshotProgress {
   private readonly tables: Map<number, TableProgress>;
   /** Names of tables that wait for an origin of their own. */
   readonly joining: Set<string>;
-  /** Those of them of which rows were sent before, from an earlier origin: all of their events are needed. */
+  /** Those of them whose events go on being sent; the events of the others are shown by their rows. */
   readonly again: Set<string>;
   /** Names of the only tables to be read, where the others were read by an earlier snapshot; empty for all. */
   readonly members: Set<string>;
@@ -68,7 +68,7 @@ export class SnapshotProgress {
   /** True from the first origin on until everything is read. */
   get active(): boolean { return this.running; }
 
-  /** Tables that get an origin of their own. `again`: rows of them were sent already. */
+  /** Tables that get an origin of their own. `again`: their events go on. */
   join(names: readonly string[], again = false): void {
     const alone = !this.running || this.members.size > 0;
     for (const name of names) { this.joining.add(name); if (again) this.again.add(name); if (alone) this.members.add(name); }
