@@ -4,7 +4,7 @@
  * between. The disks are small file systems in memory, which only root can mount.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { until } from '../kit/condition.ts';
@@ -86,6 +86,17 @@ test.skipIf(!canMount)(`a full disk holds changes up and loses none${canMount ? 
     expect((await waits(worker, 'source', /LOG_DISK_FULL/)).trace).toMatch(/The disk of the log directory .*log.* is full.*\[LOG_DISK_FULL\]\nFree room on that disk; the task goes on by itself/);
     expect((await fetch(`${worker.rest}/health`)).status).toBe(200);
     logDisk.empty();
+    await equal();
+
+    // A write that the system refuses in the middle: the file may not grow any more.
+    const log = join(logDisk.path, 'log', 'data.mdb');
+    const limit = (bytes: number | 'unlimited'): void => { execFileSync('prlimit', ['--pid', String(worker.pid), `--fsize=${bytes}:unlimited`]); };
+    limit(statSync(log).size + 64 * 1024);
+    for (let i = 0; i < 3; i++) await changed(`limit ${i}`);
+    const { trace: refused = '' } = await waits(worker, 'source', /LOG_DISK_FULL|LOG_WRITE_FAILED/);
+    expect(refused).toMatch(/the task goes on by itself/);
+    expect(refused).not.toMatch(/^\s+at /m);
+    limit('unlimited');
     await equal();
 
     // The tables' disk, to the last byte: no half table, and what comes in meanwhile waits in the log.

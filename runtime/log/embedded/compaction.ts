@@ -15,7 +15,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { DataError } from '../../api/errors.ts';
 import { batchHeader, SplitScratch, type SplitRecords, splitBatch } from '../record-batch.ts';
 import { deleteHorizonOf, retainRecords } from '../retain-records.ts';
-import { batchKey, cleanedKey, type PartitionEntry, partitionKey, type Store, type TopicEntry } from './store.ts';
+import { batchKey, cleanedKey, type PartitionEntry, partitionKey, type Store, type TopicEntry, transact } from './store.ts';
 
 /** Bytes of batches that are read or rewritten before other work gets its turn. */
 const PIECE_BYTES = 1024 * 1024;
@@ -99,7 +99,7 @@ export class Compaction {
     if (bound <= cleaned.offset && !expired) return;
     const progress: Progress = { bytes: 0, horizonMs: null };
     for (let from = 0; from < bound && !this.stop.signal.aborted;) {
-      from = await this.store.root.transaction(() => this.piece(topic, partition, from, bound, newest, now, progress));
+      from = await transact(this.store, () => this.piece(topic, partition, from, bound, newest, now, progress));
       await breathe();
     }
   }

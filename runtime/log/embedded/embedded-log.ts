@@ -15,7 +15,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { heldByAnother, type Owner, thisProcess } from './owner.ts';
 import { EmbeddedReader } from './reader.ts';
 import { Retention } from './retention.ts';
-import { batchKey, cleanedKey, openStore, partitionKey, type Store, type TopicEntry } from './store.ts';
+import { batchKey, cleanedKey, openStore, partitionKey, type Store, type TopicEntry, transact } from './store.ts';
 import { Wakeups } from './wakeups.ts';
 import { EmbeddedWriter, offsetKey } from './writer.ts';
 
@@ -48,14 +48,15 @@ export async function openEmbeddedLog(directory: string, options: EmbeddedLogOpt
   } catch (error) {
     throw new ConfigError(`The log directory ${path} cannot be opened: ${(error as Error).message}`, { code: 'LOG_UNREADABLE', hint: 'Check that the directory exists, is a directory and belongs to the user of this process.', cause: error });
   }
-  const owns = readOnly ? false : await takeOwnership(store);
+  let owns = false;
+  if (!readOnly) try { owns = await takeOwnership(store); } catch (error) { await store.root.close(); throw error; }
   return new EmbeddedLog(store, options, owns);
 }
 
 /** True when this opening took the directory, false when the process had it already. */
 async function takeOwnership(store: Store): Promise<boolean> {
   const mine = thisProcess();
-  const outcome = await store.root.transaction(() => {
+  const outcome = await transact(store, () => {
     const owner = ownerOf(store);
     if (owner !== undefined && heldByAnother(owner)) return owner;
     store.meta.putSync('owner', JSON.stringify(mine));
@@ -63,13 +64,12 @@ async function takeOwnership(store: Store): Promise<boolean> {
     return owner?.pid !== mine.pid || owner.started !== mine.started;
   });
   if (typeof outcome === 'boolean') return outcome;
-  await store.root.close();
   throw new ConfigError(`The log directory ${store.path} is in use by process ${outcome.pid}`, { code: 'LOG_IN_USE', hint: `Stop process ${outcome.pid}, or give this worker a log.dir of its own.` });
 }
 
 /** A process that goes on (a worker embedded in another program) leaves the directory to the next. */
 async function giveUpOwnership(store: Store): Promise<void> {
-  await store.root.transaction(() => { if (ownerOf(store)?.pid === process.pid) store.meta.removeSync('owner'); });
+  await transact(store, () => { if (ownerOf(store)?.pid === process.pid) store.meta.removeSync('owner'); });
 }
 
 function ownerOf(store: Store): Owner | undefined {
@@ -123,7 +123,7 @@ class EmbeddedLog implements Log {
     const known = this.find(name);
     if (known !== undefined) return known;
     if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') throw new ConfigError(`'${name}' is no valid topic name`, { code: 'TOPIC_NAME', hint: 'Letters, digits, dot, underscore and hyphen, at most 249.' });
-    const entry = await this.store.root.transaction(() => {
+    const entry = await transact(this.store, () => {
       const made = this.find(name);
       if (made !== undefined) return made;
       const number = Number(this.store.meta.get('next-topic') ?? '1');
@@ -138,9 +138,9 @@ class EmbeddedLog implements Log {
   }
 
   async deleteTopic(name: string): Promise<void> {
-    const { root, batches, partitions, topics, meta } = this.store;
+    const { batches, partitions, topics, meta } = this.store;
     const topic = this.require(name);
-    await root.transaction(() => {
+    await transact(this.store, () => {
       topics.removeSync(name);
       for (const key of [...partitions.getKeys({ start: partitionKey(topic.number, 0), end: partitionKey(topic.number + 1, 0) })]) { partitions.removeSync(key); meta.removeSync(cleanedKey(topic.number, key.readUInt32BE(4))); }
       for (const key of [...batches.getKeys({ start: batchKey(topic.number, 0, 0), end: batchKey(topic.number + 1, 0, 0) })]) batches.removeSync(key);
@@ -155,7 +155,7 @@ class EmbeddedLog implements Log {
   }
 
   async writer(id: string): Promise<LogWriter> {
-    const epoch = await this.store.root.transaction(() => {
+    const epoch = await transact(this.store, () => {
       const next = Number(this.store.meta.get(`writer\u0000${id}`) ?? '-1') + 1;
       this.store.meta.putSync(`writer\u0000${id}`, String(next));
       return next;
@@ -197,7 +197,7 @@ class EmbeddedLog implements Log {
     }));
   }
   async alterSourceOffsets(connector: string, changes: readonly { readonly partition: SourcePartition; readonly offset: SourceOffset | null }[]): Promise<void> {
-    await this.store.root.transaction(() => {
+    await transact(this.store, () => {
       for (const { partition, offset } of changes) {
         if (offset === null) this.store.meta.removeSync(offsetKey(connector, partition));
         else this.store.meta.putSync(offsetKey(connector, partition), stringifyExact(offset));
@@ -206,13 +206,13 @@ class EmbeddedLog implements Log {
   }
 
   state(name: string): StateStore {
-    const { meta, root } = this.store;
+    const { meta } = this.store;
     const prefix = `state\u0000${name}\u0000`;
     return {
       get: async key => { this.fresh(); return meta.get(prefix + key); },
       entries: async (from = '') => { this.fresh(); return [...meta.getRange({ start: prefix + from, end: `${prefix + from}\uffff` })].map(({ key, value }) => [key.slice(prefix.length), value] as const); },
       put: async changes => {
-        await root.transaction(() => { for (const [key, value] of changes) if (value === null) meta.removeSync(prefix + key); else meta.putSync(prefix + key, value); });
+        await transact(this.store, () => { for (const [key, value] of changes) if (value === null) meta.removeSync(prefix + key); else meta.putSync(prefix + key, value); });
       },
     };
   }
@@ -223,7 +223,8 @@ class EmbeddedLog implements Log {
     await this.compaction.close();
     // On a full disk the record stays; it counts for nothing when this process is gone.
     if (this.owns) await giveUpOwnership(this.store).catch(() => undefined);
-    if (!this.readOnly) await this.store.root.flushed;
+    // What could not be flushed was told to whoever wrote it.
+    if (!this.readOnly) await this.store.root.flushed.then(() => undefined, () => undefined);
     await this.store.root.close();
   }
 }

@@ -1,6 +1,6 @@
 /** Committed positions and offset epochs of sink groups. */
 import type { PartitionPosition, TopicPartition } from '../../api/plugin.ts';
-import type { Store, TopicEntry } from './store.ts';
+import { type Store, type TopicEntry, transact } from './store.ts';
 
 /** `released`: the group reads this partition no more; the position stays, but holds nothing back. */
 interface GroupPartition { readonly topicId: string; readonly offset: number; readonly released?: true }
@@ -87,6 +87,6 @@ export class Groups {
   }
 
   private async change(group: string, next: (entry: GroupEntry) => GroupEntry): Promise<void> {
-    await this.store.root.transaction(() => { this.store.meta.putSync(keyOf(group), JSON.stringify(next(this.entry(group)))); });
+    await transact(this.store, () => { this.store.meta.putSync(keyOf(group), JSON.stringify(next(this.entry(group)))); });
   }
 }

@@ -1,7 +1,7 @@
 /** Looks at all partitions now and then, for those that get no appends: records grow old there, and tombstones too. */
 import type { Compaction } from './compaction.ts';
 import type { Retention } from './retention.ts';
-import type { Store } from './store.ts';
+import { type Store, transact } from './store.ts';
 
 export class Housekeeping {
   private readonly store: Store;
@@ -32,7 +32,7 @@ export class Housekeeping {
     for (let more = true; more && !this.closed;) {
       this.store.root.resetReadTxn();
       if (!this.retention.mayTrim(topic, partition, Date.now())) return;
-      more = await this.store.root.transaction(() => {
+      more = await transact(this.store, () => {
         const { start } = this.retention.entryOf(topic, partition);
         return this.store.topics.get(topic.name)?.number === topic.number && this.retention.trim(topic, partition, Date.now()).start > start;
       });

@@ -5,7 +5,7 @@
  */
 import { RetriableError } from '../../api/errors.ts';
 import { batchHeader } from '../record-batch.ts';
-import { batchKey, type PartitionEntry, partitionKey, type Store, type TopicEntry } from './store.ts';
+import { batchKey, type PartitionEntry, partitionKey, type Store, type TopicEntry, transact } from './store.ts';
 import type { Wakeups } from './wakeups.ts';
 
 const CHECK_EVERY_BYTES = 16 * 1024 * 1024;
@@ -37,7 +37,7 @@ export class Retention {
       if (bytes <= topic.retentionBytes) return;
       const woken = this.wakeups.on(`committed/${topic.number}/${partition}`);
       try {
-        const entry = await this.store.root.transaction(() => this.trim(topic, partition, Date.now()));
+        const entry = await transact(this.store, () => this.trim(topic, partition, Date.now()));
         if (entry.bytes <= topic.retentionBytes) return;
         // Something went: perhaps more can. Nothing went: only a commit, which wakes us, can change that.
         if (entry.start > start) continue;

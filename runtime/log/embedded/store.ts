@@ -25,8 +25,9 @@ export interface Store {
   readonly meta: Database<string, string>;
 }
 
+/** Without event turn batching: its own promise of a commit is seen by nobody, and a commit that fails would end the thread by it. */
 export function openStore(path: string, readOnly: boolean): Store {
-  const root = open({ path, readOnly, maxDbs: 8, noSubdir: false, overlappingSync: false, noMemInit: true, maxReaders: 256 } as Parameters<typeof open>[0] & object);
+  const root = open({ path, readOnly, maxDbs: 8, noSubdir: false, overlappingSync: false, eventTurnBatching: false, noMemInit: true, maxReaders: 256 } as Parameters<typeof open>[0] & object);
   return {
     path, root,
     batches: root.openDB({ name: 'batches', keyEncoding: 'binary', encoding: 'binary' }),
@@ -74,6 +75,11 @@ function isDiskFull(error: unknown): boolean {
   return code === 28 || code === 27 || code === 122 || /ENOSPC|EFBIG|EDQUOT|MDB_MAP_FULL|No space left|File too large|quota|Environment mapsize/i.test(error.message);
 }
 
+/** A write transaction; resolves when it is on the disk. Throws what `callback` throws, RetriableError LOG_DISK_FULL, LOG_WRITE_FAILED. */
+export async function transact<T>({ root, path }: Store, callback: () => T): Promise<T> {
+  try { return await root.transaction(callback); } catch (error) { throw await storeError(path, error); }
+}
+
 /**
  * What a failed transaction means to its caller. A commit that failed took nothing: LMDB switches its root page last.
  * lmdb-js hides the system's error in a promise beside the one that it rejects.
@@ -84,5 +90,5 @@ export async function storeError(path: string, error: unknown): Promise<unknown>
   if (commitError === undefined) return error;
   const cause = await commitError.then(() => error, (reason: unknown) => reason);
   if (isDiskFull(cause)) return diskFull(path, cause);
-  return new RetriableError(`The log directory ${path} could not be written: ${(cause as Error).message}`, { code: 'LOG_WRITE_FAILED', hint: 'Check the disk of log.dir; the task goes on by itself when it can be written again.', cause });
+  return new RetriableError(`The log directory ${path} could not be written: ${(cause as Error).message}`, { code: 'LOG_WRITE_FAILED', hint: 'See whether the disk of log.dir is full or failing; the task goes on by itself when it can be written again.', cause });
 }
