@@ -2,7 +2,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { connectors } from '../connectors/index.ts';
+import { restConfig } from '../rest/config.ts';
 import { metricTexts } from '../rest/metric-texts.ts';
+import { adminRoutes, mainRoutes } from '../rest/routes.ts';
+import { sinkConnectorConfig, sourceConnectorConfig } from '../runtime/worker/connector-config.ts';
+import { workerConfig } from '../runtime/worker/worker-config.ts';
+import { errorCodes } from './docs/errors-page.ts';
 import { referencePages } from './docs/pages.ts';
 import { projectRoot } from './kit/worker.ts';
 
@@ -47,4 +53,32 @@ it('files and folders that the pages name are there', () => {
   const pages = ['README.md', 'CONTRIBUTING.md', ...below('docs', '.md').filter(path => !path.startsWith('docs/reference'))];
   const missing = pages.flatMap(page => [...read(page).matchAll(/`((?:connectors|runtime|rest|envelopes|tests|bench|examples|docs|docker)\/[\w./-]+)`/g)].map(match => match[1] ?? '').filter(path => !existsSync(join(projectRoot, path)) && !existsSync(join(projectRoot, `${path}.ts`))).map(path => `${page}: ${path}`));
   expect(missing).toEqual([]);
+});
+
+describe('what the guides name exists', async () => {
+  const guides = ['README.md', ...below('docs', '.md').filter(path => !/^docs\/(reference|decisions)\//.test(path))];
+  const text = guides.map(read).join('\n');
+  const plugins = await Promise.all(connectors.map(load => load()));
+  it('metrics', () => {
+    const known = new Set(Object.entries(metricTexts).map(([name, { kind }]) => `tributary_${name}${kind === 'counter' ? '_total' : ''}`));
+    expect([...new Set(text.match(/\btributary_[a-z]+_[a-z_]+/g) ?? [])].filter(name => !known.has(name) && !/^tributary_(process|nodejs)_/.test(name))).toEqual([]);
+  });
+  it('codes of errors', () => {
+    const known = new Set(errorCodes(projectRoot).map(({ code }) => code));
+    expect([...new Set(text.match(/`(?:POSTGRES|LOG|ICEBERG|DELTA|FILE|LISTENER)_[A-Z_]+`/g) ?? [])].map(code => code.slice(1, -1)).filter(code => !known.has(code))).toEqual([]);
+  });
+  it('options in blocks of properties', () => {
+    const defs = [workerConfig, restConfig, sourceConnectorConfig, sinkConnectorConfig, ...plugins.map(({ config }) => config)];
+    const known = (key: string): boolean => defs.some(({ options, families }) => key in options || Object.values(options).some(({ aliases }) => aliases.includes(key)) || families.some(family => family.test(key)));
+    const keys = [...text.matchAll(/```properties\n([\s\S]*?)```/g)].flatMap(match => [...(match[1] ?? '').matchAll(/(?:^|\s{2,}|\s)([a-z][a-z0-9.]*\.[a-z0-9.]+|name|mode|topics|warehouse|listeners)=/gm)].map(found => found[1] ?? ''));
+    expect(keys.length).toBeGreaterThan(10);
+    expect(keys.filter(key => !known(key))).toEqual([]);
+  });
+  it('paths of REST', () => {
+    const routes = [...mainRoutes, ...adminRoutes];
+    const called = [...text.matchAll(/(?:-X (\w+)\s[^\n]*|curl )\s*\S*?http:\/\/[^/\s]+(\/[^\s"'`)]*)/g)].map(match => ({ method: match[1] ?? 'GET', path: (match[2] ?? '').split('?')[0] ?? '' }));
+    expect(called.length).toBeGreaterThan(5);
+    const fits = (path: string, route: string): boolean => new RegExp(`^${route.replace(/:\w+/g, '[^/]+')}/?$`).test(path);
+    expect(called.filter(({ method, path }) => !routes.some(route => route.method === method && fits(path, route.path)))).toEqual([]);
+  });
 });

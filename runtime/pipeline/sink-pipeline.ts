@@ -3,10 +3,10 @@
  * time and by bytes. The position of the group in the log is written after the target has the records, never before.
  */
 import type { Transform } from '../api/converter.ts';
-import { DataError } from '../api/errors.ts';
+import { DataError, FatalError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Metrics } from '../api/metrics.ts';
-import type { AssignedPartition, JsonOptions, PartitionPosition, SinkBatch, SinkRecord, SinkTask } from '../api/plugin.ts';
+import type { AssignedPartition, JsonOptions, PartitionPosition, SinkBatch, SinkRecord, SinkTask, TopicPartition } from '../api/plugin.ts';
 import type { Log } from '../log/log.ts';
 import { splitBatch } from '../log/record-batch.ts';
 import type { DeadLetters } from './dead-letters.ts';
@@ -112,7 +112,9 @@ class Run {
       if (present?.topicId === one.topicId) continue;
       if (present !== undefined) await this.feed.remove(key);
       const { start, end } = await log.range(one);
-      const stored = [own.get(key), known.get(key)].find(position => position !== undefined && position.topicId === one.topicId && position.epoch === one.epoch);
+      const held = own.get(key);
+      if (held !== undefined && held.topicId === one.topicId && held.epoch === one.epoch && held.offset > end) throw logBehind(one, held.offset, end);
+      const stored = [held, known.get(key)].find(position => position !== undefined && position.topicId === one.topicId && position.epoch === one.epoch);
       const from = Math.max(start, Math.min(stored?.offset ?? start, end));
       if (stored !== undefined && stored.offset < start) logger.error({ topic: one.topic, partition: one.partition, stored: stored.offset, start }, 'records were deleted before this sink read them');
       this.consumed.set(key, { ...one, offset: from });
@@ -223,3 +225,10 @@ class Run {
 
 function keyOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string { return `${topic}\u0000${partition}`; }
 function placeOf(batch: SinkBatch, i: number): RecordPlace { return { topic: batch.topic, partition: batch.partition, offset: batch.offset(i), timestamp: batch.timestamp(i) }; }
+
+/** A log that was put back to an older copy: what is appended now would have offsets that the target believes to have. */
+function logBehind({ topic, partition }: TopicPartition, held: number, end: number): FatalError {
+  return new FatalError(`The target holds topic ${topic} partition ${partition} up to offset ${held}, but the log ends at ${end}: the log was put back to an older copy`, {
+    code: 'LOG_BEHIND_SINK', hint: 'Stop this sink and reset its offsets (DELETE /connectors/NAME/offsets), so that it reads the topic from its start; let the source take a new snapshot.',
+  });
+}

@@ -20,6 +20,8 @@ export class StreamCursor {
   /** End of the newest WAL that the server has reported with nothing for us in it. */
   idleLsn = 0n;
   private resume: StreamPosition | undefined;
+  /** Position in the transaction that was perhaps taken in part, until the first one begins. */
+  private begun: StreamPosition | undefined;
   private commitLsn: bigint;
   private lastCommitLsn: bigint | null = null;
 
@@ -27,14 +29,17 @@ export class StreamCursor {
     this.position = from;
     this.commitLsn = from.commitLsn;
     this.resume = from.txId !== null && from.lsn > from.commitLsn ? from : undefined;
+    // A transaction may begin at the very byte at which the one before it ended: then only the id tells whether it was begun.
+    this.begun = from.txId !== null && from.lsn >= from.commitLsn ? from : undefined;
   }
 
   /** True when this is the transaction that was taken in part. */
   begin(xid: number, finalLsn: bigint, commitUs: bigint): boolean {
-    const { resume } = this;
+    const { begun: resume } = this;
     const mine = resume !== undefined && resume.txId !== null && (resume.txId & 0xffff_ffffn) === BigInt(xid);
     this.transaction = { xid: BigInt(xid), finalLsn, commitUs, origin: null, resume: mine ? { lsn: resume.lsn, further: resume.further } : undefined };
-    if (resume !== undefined) this.resume = undefined;
+    this.resume = undefined;
+    this.begun = undefined;
     return mine;
   }
 

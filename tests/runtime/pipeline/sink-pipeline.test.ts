@@ -76,6 +76,16 @@ async function runUntil(task: ArraySink, count: number, more: Partial<SinkPipeli
 }
 
 describe('sink pipeline', () => {
+  it('refuses to go on where the target is ahead of the log, until the offsets are reset', async () => {
+    await append('t', ['"a"', '"b"']);
+    const sink = new ArraySink();
+    sink.resume = [{ topic: 't', partition: 0, topicId: '', epoch: 0, offset: 9 }];
+    await expect(runUntil(sink, 1)).rejects.toMatchObject({ code: 'LOG_BEHIND_SINK' });
+    expect(sink.accepted).toEqual([]);
+    await log.resetPositions('connect-c', [{ topic: 't', partition: 0, offset: null }]);
+    await runUntil(sink, 2);
+    expect(sink.durable.map(({ value }) => value)).toEqual(['a', 'b']);
+  });
   it('delivers in order, commits after the target, and goes on behind what it committed', async () => {
     await append('t', ['1', '2', '3']);
     const first = new ArraySink();
