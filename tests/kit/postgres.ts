@@ -23,6 +23,8 @@ export interface PostgresServer extends AsyncDisposable {
   readonly user: string;
   readonly password: string;
   readonly url: string;
+  /** The data directory. */
+  readonly data: string;
   stop(mode?: 'smart' | 'fast' | 'immediate'): Promise<void>;
   start(): Promise<void>;
   /** Runs statements on a connection of its own. */
@@ -73,9 +75,13 @@ export interface PostgresOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Lines of pg_hba.conf that come before the usual ones: password for every role, from everywhere, for replication too. */
   readonly hba?: readonly string[];
+  /** Begins with a copy of this data directory, of a server that is stopped. */
+  readonly from?: string;
+  /** Follows this server (host, port) as a standby; needs `from`. */
+  readonly standbyOf?: { readonly host: string; readonly port: number };
 }
 
-export async function startPostgres({ version = 15, settings = {}, files = {}, hba = [] }: PostgresOptions = {}): Promise<PostgresServer> {
+export async function startPostgres({ version = 15, settings = {}, files = {}, hba = [], from, standbyOf }: PostgresOptions = {}): Promise<PostgresServer> {
   const bin = binaries(version);
   const home = mkdtempSync(join(cacheDirectory(), 'pg-'));
   const root = process.getuid?.() === 0;
@@ -87,8 +93,16 @@ export async function startPostgres({ version = 15, settings = {}, files = {}, h
   const secret = join(home, 'password');
   writeFileSync(secret, password);
   if (root) chownSync(secret, UNPRIVILEGED, UNPRIVILEGED);
-  const made = spawnSync(join(bin, 'initdb'), ['-D', data, `--username=${user}`, `--pwfile=${secret}`, '--auth=password', '--encoding=UTF8', '--locale=C', '--no-sync'], { ...as, cwd: home, encoding: 'utf8' });
+  const made = from === undefined
+    ? spawnSync(join(bin, 'initdb'), ['-D', data, `--username=${user}`, `--pwfile=${secret}`, '--auth=password', '--encoding=UTF8', '--locale=C', '--no-sync'], { ...as, cwd: home, encoding: 'utf8' })
+    : spawnSync('cp', ['-a', from, data], { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}${made.stdout}`);
+  rmSync(join(data, 'postmaster.pid'), { force: true });
+  if (standbyOf !== undefined) {
+    writeFileSync(join(data, 'standby.signal'), '');
+    if (root) chownSync(join(data, 'standby.signal'), UNPRIVILEGED, UNPRIVILEGED);
+    settings = { primary_conninfo: `host=${standbyOf.host} port=${standbyOf.port} user=${user} password=${password} dbname=postgres`, hot_standby: 'on', ...settings };
+  }
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(join(home, name), content, { mode: 0o600 });
     if (root) chownSync(join(home, name), UNPRIVILEGED, UNPRIVILEGED);
@@ -124,7 +138,7 @@ export async function startPostgres({ version = 15, settings = {}, files = {}, h
     try { return await client.query(text); } finally { await client.end(); }
   };
   await start();
-  return { host, port, user, password, url, start, stop, sql, [Symbol.asyncDispose]: async () => { await stop('immediate'); rmSync(home, { recursive: true, force: true }); } };
+  return { host, port, user, password, url, data, start, stop, sql, [Symbol.asyncDispose]: async () => { await stop('immediate'); rmSync(home, { recursive: true, force: true }); } };
 }
 
 function isReady(data: string): boolean {

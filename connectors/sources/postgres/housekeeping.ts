@@ -22,7 +22,10 @@ export class Housekeeping {
   /** Last xmin of the slot, null when it is not asked for. */
   xmin: bigint | null = null;
 
-  constructor(query: Query, config: PostgresConfig, logger: Logger, metrics: Metrics) { this.query = query; this.config = config; this.logger = logger; this.metrics = metrics; }
+  /** Hears the slot's restart_lsn whenever it was read. */
+  private readonly slotStands: (restartLsn: string) => Promise<void>;
+
+  constructor(query: Query, config: PostgresConfig, logger: Logger, metrics: Metrics, slotStands: (restartLsn: string) => Promise<void>) { this.query = query; this.config = config; this.logger = logger; this.metrics = metrics; this.slotStands = slotStands; }
 
   /** Starts what is due; throws what an earlier call ran into. */
   tick(): void {
@@ -54,10 +57,11 @@ export class Housekeeping {
   private async figures(): Promise<void> {
     const name = this.config['slot.name'];
     const [row] = await this.query(`SELECT s.catalog_xmin::text, CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END - s.restart_lsn,
-      to_jsonb(s)->>'wal_status', to_jsonb(s)->>'safe_wal_size', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END - s.confirmed_flush_lsn
+      to_jsonb(s)->>'wal_status', to_jsonb(s)->>'safe_wal_size', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END - s.confirmed_flush_lsn, s.restart_lsn
       FROM pg_replication_slots s WHERE s.slot_name = ${literal(name)}`);
     if (row === undefined) return;
-    const [xmin, retainedText, status, safe, behind] = row;
+    const [xmin, retainedText, status, safe, behind, restartLsn] = row;
+    if (restartLsn !== null && restartLsn !== undefined) await this.slotStands(restartLsn);
     if (this.config['xmin.fetch.interval.ms'] > 0 && xmin !== null && xmin !== undefined) this.xmin = BigInt(xmin);
     const retained = Number(retainedText ?? 0);
     this.metrics.set('slot_retained_bytes', retained, { slot: name });

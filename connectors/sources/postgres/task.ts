@@ -23,6 +23,7 @@ import { SnapshotBeside } from './snapshot/beside.ts';
 import { filtersOf, newTables } from './snapshot/new-tables.ts';
 import { SnapshotProgress } from './snapshot/progress.ts';
 import { nameOf, type Rounds } from './snapshot/rounds.ts';
+import { checkServer, rememberFilters, rememberSlot } from './server-identity.ts';
 import { freshPosition, plan } from './start.ts';
 import { ReplicationLink } from './replication-link.ts';
 import { ReplicationStream } from './stream.ts';
@@ -85,13 +86,14 @@ class PostgresTask implements SourceTask {
     if (goesOn && !planned.streams) progress.startOver();
     const parts = this.snapshotParts(tables, planned.reads || (begun && !goesOn) ? new SnapshotProgress(undefined) : progress, captured, options, planned.streams);
     if (planned.streams && !planned.reads && (goesOn || stored !== 'snapshot')) yield* this.joining(parts, query, goesOn, signal);
-    else await context.memory?.put(filtersOf(config));
+    else await rememberFilters(context.memory, filtersOf(config));
     let replication: { client: Client; query: Query } | undefined;
     let made: MadeSlot | undefined;
     if (planned.streams) {
       await ensurePublication(query, config, captured, context.logger);
       await setReplicaIdentities(query, config, captured, context.logger);
       replication = await this.open(true);
+      await checkServer({ query, replicationQuery: replication.query, config, memory: context.memory, stored: planned.reads ? undefined : planned.from });
       if (found === undefined) made = await createSlot(replication.query, config['slot.name'], false, await this.failover(query));
     }
     let from = planned.from ?? freshPosition(made?.consistentLsn ?? found?.confirmedLsn ?? 0n);
@@ -136,7 +138,7 @@ class PostgresTask implements SourceTask {
       yield batch;
       await this.durable(offset, signal);
     }
-    await context.memory?.put(filtersOf(config));
+    await rememberFilters(context.memory, filtersOf(config));
   }
 
   /** Resolves when the offset has been committed. */
@@ -151,7 +153,7 @@ class PostgresTask implements SourceTask {
 
   private async *streaming(parts: SnapshotParts, query: Query, client: Client, tables: CapturedTables, options: EncodingOptions, from: StreamPosition, snapshot: SnapshotBeside, signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { config, context } = this;
-    const housekeeping = new Housekeeping(query, config, context.logger, context.metrics);
+    const housekeeping = new Housekeeping(query, config, context.logger, context.metrics, lsn => rememberSlot(context.memory, lsn));
     await housekeeping.start();
     const [server] = await query("SELECT current_setting('server_version_num'), (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')");
     const link = new ReplicationLink({ client, query, config, logger: context.logger, senderTimeoutMs: Number(server?.[1] ?? 0) }, from.commitLsn);
