@@ -4,6 +4,7 @@ import { parseConfig } from '../api/config-parse.ts';
 import { ConfigError, TributaryError } from '../api/errors.ts';
 import { resolveProviders } from '../properties.ts';
 import { transformProblems } from '../transforms/transforms.ts';
+import { overrideProblems } from './client-overrides.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
 import type { ConnectorConfig, PluginEntry } from './herder.ts';
 import { parts } from './parts.ts';
@@ -37,7 +38,7 @@ export async function connectorProblems(given: ConnectorConfig, { pluginsUrl, pr
     if (!(error instanceof TributaryError)) throw error;
     found.push({ option: /configuration (\S+?):/.exec(error.message)?.[1] ?? 'value.converter', message: error.message });
   }
-  found.push(...transformProblems(config));
+  found.push(...transformProblems(config), ...overrideProblems(config, properties));
   if (live && own.config !== undefined && plugin.preflight !== undefined) found.push(...await plugin.preflight(own.config, signal));
   return found;
 }

@@ -2,7 +2,6 @@
  * The worker of one machine: connectors, their configurations and target states in the embedded log, one thread per task.
  * Implements {@link Herder} for REST.
  */
-import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
 import type { Log, StateStore } from '../log/log.ts';
 import type { Problem } from '../api/config.ts';
 import { ConfigError, ConflictError, DataError, NotFoundError } from '../api/errors.ts';
@@ -13,6 +12,7 @@ import { Connector } from './connector.ts';
 import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries } from './connector-validation.ts';
 import type * as herder from './herder.ts';
 import { type LogLevels, taskLogger } from './log-levels.ts';
+import { openWorkerLog } from './open-log.ts';
 import { findPlugin } from './plugins.ts';
 import { topicDefaults, type WorkerConfig } from './worker-config.ts';
 
@@ -54,11 +54,10 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     this.workerId = this.idAt(portOf(options.config.listeners[0]));
   }
 
-  /** Throws ConfigError KAFKA_NOT_YET, LOG_IN_USE, LOG_UNREADABLE. */
+  /** Throws ConfigError LOG_IN_USE, LOG_UNREADABLE, KAFKA_CONFIG; what {@link openWorkerLog} throws of the brokers. */
   static async open(options: StandaloneOptions): Promise<StandaloneWorker> {
-    const { config } = options;
-    if (config['bootstrap.servers'].length > 0) throw new ConfigError('bootstrap.servers is set, but Kafka as the engine is not there yet', { code: 'KAFKA_NOT_YET', hint: 'Leave bootstrap.servers out: the embedded log in log.dir takes the place of Kafka.' });
-    const log = await openEmbeddedLog(config['log.dir'], { mode: 'writer', defaults: topicDefaults(config), housekeepingMs: HOUSEKEEPING_MS });
+    const { config, properties, logger } = options;
+    const log = await openWorkerLog({ directory: config['log.dir'], topics: topicDefaults(config), worker: properties, logger, housekeepingMs: HOUSEKEEPING_MS });
     return new StandaloneWorker(options, log);
   }
 

@@ -4,8 +4,8 @@
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { ConfigError, RetriableError, TributaryError } from '../api/errors.ts';
-import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
 import { openLogger } from './logging.ts';
+import { openTaskLog } from './open-log.ts';
 import { runTask } from './task-run.ts';
 import type { FromTask, TaskFailure, TaskOrder, ToTask } from './task-messages.ts';
 import { TaskMetrics } from './task-metrics.ts';
@@ -33,7 +33,7 @@ async function main(order: TaskOrder): Promise<TaskFailure | undefined> {
   const timer = setInterval(report, METRICS_INTERVAL_MS);
   const logger = leveled.logger.child({ connector: order.connector, task: order.task });
   try {
-    await using log = await openEmbeddedLog(order.logDirectory, { mode: 'writer', defaults: order.topics });
+    await using log = await openTaskLog(order, logger);
     await runTask(order, { log, logger, metrics, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); } }, stop.signal);
     return undefined;
   } catch (error) {

@@ -13,7 +13,7 @@ export const workerConfig = defineConfig({
   'log.cleaner.delete.retention.ms': long({ default: 86_400_000, group: log, doc: 'How long a compacted topic keeps the tombstone of a deleted key, in milliseconds.' }),
   'log.num.partitions': int({ default: 1, group: log, doc: 'Partitions of topics that are made.' }),
   'log.level': oneOf(['OFF', 'FATAL', 'ERROR', 'WARN', 'INFO', 'DEBUG', 'TRACE'], { default: 'INFO', group: worker, doc: 'Lowest level that is logged; `PUT /admin/loggers/NAME` changes it while the worker runs.' }),
-  'bootstrap.servers': list({ default: [], group: worker, importance: 'HIGH', doc: 'Brokers of a Kafka cluster. Without it the embedded log is used.' }),
+  'bootstrap.servers': list({ default: [], group: worker, importance: 'HIGH', doc: 'Brokers of a Kafka cluster, which then holds the records. Without it the embedded log is used.' }),
   'key.converter': className({ default: DEFAULT_CONVERTER, group: worker, importance: 'HIGH', doc: 'Converter of record keys.' }),
   'value.converter': className({ default: DEFAULT_CONVERTER, group: worker, importance: 'HIGH', doc: 'Converter of record values.' }),
   'header.converter': className({ default: DEFAULT_HEADER_CONVERTER, group: worker, importance: 'LOW', doc: 'Converter of record headers.' }),

@@ -5,6 +5,8 @@ import { metricTexts } from '../../rest/metric-texts.ts';
 import { adminRoutes, mainRoutes } from '../../rest/routes.ts';
 import { defineConfig } from '../../runtime/api/config.ts';
 import type { Plugin } from '../../runtime/api/plugin.ts';
+import { kafkaClientConfig } from '../../runtime/log/kafka/client-config.ts';
+import { consumerConfig, producerConfig } from '../../runtime/log/kafka/log-config.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from '../../runtime/worker/connector-config.ts';
 import { partConfig, parts } from '../../runtime/worker/parts.ts';
 import { workerConfig } from '../../runtime/worker/worker-config.ts';
@@ -44,6 +46,10 @@ ${optionTables(only(sink, source, false), 3)}
 ` };
 }
 
+function kafkaPage(): Page {
+  return { name: 'kafka.md', text: `# Kafka as the engine\n\n${MADE} With \`bootstrap.servers\` in the worker file records lie in Kafka's topics and sinks' positions in its consumer groups (\`connect-<name>\`); \`log.dir\` keeps what is this worker's own. The keys below are Kafka's. Those of connection and security stand in the worker file as they are and hold for all clients; \`producer.\`, \`consumer.\` and \`admin.\` in front of a key set it for the clients of connectors; \`producer.override.\` and so on in a connector set it for that one, where \`connector.client.config.override.policy\` (\`All\`, \`None\`, \`Principal\`, \`Allowlist\` with \`connector.client.config.override.allowlist\`) allows it. Topics are made by the connector's \`topic.creation.\` keys, or by the brokers where those make topics by themselves.\n\n${optionTables(kafkaClientConfig)}\n\n${optionTables(producerConfig)}\n\n${optionTables(consumerConfig)}\n` };
+}
+
 function workerPage(): Page {
   return { name: 'worker.md', text: `# The worker file\n\n${MADE} A \`.properties\` file, the first argument of \`tributary standalone\`. Values may be references: \`\${env:NAME}\`, \`\${file:/path:key}\`, \`\${dir:/path:file}\`. A key that nobody knows is named on standard error; one that is nearly a known one ends the start.\n\n${optionTables(workerConfig)}\n\n${optionTables(restConfig)}${familyList(workerConfig)}\n` };
 }
@@ -67,7 +73,7 @@ function metricsPage(): Page {
 export async function referencePages(root: string): Promise<readonly Page[]> {
   const plugins = await Promise.all(connectors.map(load => load()));
   return [
-    connectorsPage(plugins), ...plugins.map(pluginPage), workerPage(), restPage(), metricsPage(),
+    connectorsPage(plugins), ...plugins.map(pluginPage), workerPage(), kafkaPage(), restPage(), metricsPage(),
     partsPage('converters.md', 'Converters', ['converter', 'header_converter'], 'Options are written behind the role: `value.converter.schemas.enable=false`.'),
     partsPage('transforms.md', 'Transforms and predicates', ['transformation', 'predicate'], 'Options are written behind the alias: `transforms.unwrap.add.fields=op`.'),
     { name: 'errors.md', text: errorsPage(root) },

@@ -9,7 +9,7 @@ import { quietLogger } from './quiet-logger.ts';
 
 /** A log whose offsets lie in a topic of their own. */
 export function openLogOn(bootstrap: string, options: Partial<KafkaLogOptions> = {}): Promise<Log> {
-  return openKafkaLog({ worker: { 'bootstrap.servers': bootstrap, ...options.worker }, offsets: { topic: 'offsets', partitions: 3 }, clientId: 'test', logger: quietLogger, ...Object.fromEntries(Object.entries(options).filter(([key]) => key !== 'worker')) });
+  return openKafkaLog({ worker: { 'bootstrap.servers': bootstrap, ...options.worker }, offsets: { topic: 'offsets', partitions: 3 }, clientIds: { admin: 'test-admin', producer: 'test-producer', consumer: 'test-consumer' }, logger: quietLogger, ...Object.fromEntries(Object.entries(options).filter(([key]) => key !== 'worker')) });
 }
 
 /** Deletes every topic of the cluster, internal ones aside. */

@@ -6,7 +6,7 @@ import type { Logger } from '../../api/logger.ts';
 import type { PartitionOffset, PartitionPosition, SourceOffset, SourcePartition, TopicPartition } from '../../api/plugin.ts';
 import type { Log, LogReader, LogWriter, PartitionRange, StateStore, TopicDescription, TopicOptions } from '../log.ts';
 import { clientConfig, clientProperties, type Properties } from './client-config.ts';
-import { type KafkaClient, openKafkaClient } from './client.ts';
+import { KafkaClient, openKafkaClient } from './client.ts';
 import { CompactTopic } from './compact-topic.ts';
 import { Fetcher } from './fetcher.ts';
 import { GroupOffsets } from './group-offsets.ts';
@@ -28,8 +28,8 @@ export interface KafkaLogOptions {
   readonly offsets: { readonly log: Log } | { readonly topic: string; readonly partitions: number };
   /** Makes a writer's transactional id: with it each append is one transaction, with the offsets where they lie in a topic. Exactly once. */
   readonly transactionalId?: (writer: string) => string;
-  /** Shown to the brokers, unless `client.id` says otherwise. */
-  readonly clientId: string;
+  /** Names of the three clients for the brokers, unless `client.id` says otherwise. */
+  readonly clientIds: Readonly<Record<'admin' | 'producer' | 'consumer', string>>;
   readonly logger: Logger;
 }
 
@@ -38,28 +38,32 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
   const producing = clientProperties(options.worker, 'producer', options.overrides?.producer), consuming = clientProperties(options.worker, 'consumer', options.overrides?.consumer);
   const producer = parsedClient(producerConfig, producing), consumer = parsedClient(consumerConfig, consuming);
   const creation = options.connector === undefined || options.worker['topic.creation.enable']?.trim().toLowerCase() === 'false' ? undefined : topicCreation(options.connector);
-  const clients: KafkaClient[] = [];
-  const open = async (properties: Properties): Promise<KafkaClient> => { const client = await openKafkaClient(clientConfig(properties, options.clientId)); clients.push(client); return client; };
+  const { clientIds } = options;
+  const admin = await openKafkaClient(clientConfig(clientProperties(options.worker, 'admin', options.overrides?.admin), clientIds.admin));
+  const clients: KafkaClient[] = [admin];
+  // These two connect when they are first needed: a source reads nothing, a sink may write nothing.
+  const lazy = (properties: Properties, clientId: string): KafkaClient => { const client = new KafkaClient(clientConfig(properties, clientId)); clients.push(client); return client; };
   try {
-    const admin = await open(clientProperties(options.worker, 'admin', options.overrides?.admin));
+    const reading = lazy(consuming, clientIds.consumer), writing = lazy(producing, clientIds.producer);
     const isolation = consumer['isolation.level'];
     const topics = new Topics(admin, { creation, compression: producer['compression.type'] });
     const retry = (what: string) => (error: Error, attempt: number): void => { if (attempt === 1 || attempt % 30 === 0) options.logger.warn({ reason: error.message, attempt }, what); };
-    const reading = await open(consuming), writing = await open(producing);
     const newProducer = (transactionalId: string | undefined): Producer => new Producer(writing, {
       transactionalId, transactionTimeoutMs: producer['transaction.timeout.ms'], compression: producer['compression.type'], maxRequestBytes: producer['max.request.size'],
       deliveryTimeoutMs: producer['delivery.timeout.ms'], idempotent: producer['enable.idempotence'] || transactionalId !== undefined, acks: producer.acks === '1' && transactionalId === undefined ? 1 : -1, onRetry: retry('append is tried again'),
     });
     const fetch = { isolation, maxWaitMs: consumer['fetch.max.wait.ms'], minBytes: consumer['fetch.min.bytes'], maxBytes: consumer['fetch.max.bytes'], partitionBytes: consumer['max.partition.fetch.bytes'], rack: consumer['client.rack'], onRetry: retry('fetch is tried again') };
     const fetcher = new Fetcher(reading, fetch);
-    const log = new KafkaLog({ admin, topics, fetcher, newProducer, options, close: async () => { for (const client of clients) await client[Symbol.asyncDispose](); } });
+    const log = new KafkaLog({ admin, topics, fetcher, newProducer, options, close: () => closeAll(clients) });
     await log.openOffsets(() => new Fetcher(reading, { ...fetch, isolation: 'read_committed' }));
     return log;
   } catch (error) {
-    for (const client of clients) await client[Symbol.asyncDispose]();
+    await closeAll(clients);
     throw error;
   }
 }
+
+async function closeAll(clients: readonly KafkaClient[]): Promise<void> { for (const client of clients) await client[Symbol.asyncDispose](); }
 
 interface Parts {
   readonly admin: KafkaClient;

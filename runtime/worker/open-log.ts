@@ -1,0 +1,41 @@
+/**
+ * Which log a standalone worker works on: the embedded one in `log.dir`, or Kafka where `bootstrap.servers` is set. On
+ * Kafka `log.dir` still holds what belongs to this worker alone: source offsets, connectors, epochs of sinks.
+ */
+import type { Logger } from '../api/logger.ts';
+import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
+import { openKafkaLog } from '../log/kafka/kafka-log.ts';
+import type { Log, TopicOptions } from '../log/log.ts';
+import { clientOverrides } from './client-overrides.ts';
+import type { TaskOrder } from './task-messages.ts';
+
+type Properties = Readonly<Record<string, string>>;
+interface WorkerLog {
+  readonly directory: string;
+  /** What topics of the embedded log get that say nothing themselves. */
+  readonly topics: TopicOptions;
+  readonly worker: Properties;
+  readonly logger: Logger;
+  readonly housekeepingMs?: number;
+}
+
+const onKafka = (worker: Properties): boolean => (worker['bootstrap.servers'] ?? '').trim() !== '';
+
+/** The worker's own. Throws as {@link openEmbeddedLog} and {@link openKafkaLog}. */
+export async function openWorkerLog({ directory, topics, worker, logger, housekeepingMs }: WorkerLog): Promise<Log> {
+  const log = await openEmbeddedLog(directory, { mode: 'writer', defaults: topics, ...(housekeepingMs === undefined ? {} : { housekeepingMs }) });
+  if (!onKafka(worker)) return log;
+  return over(log, () => openKafkaLog({ worker, offsets: { log }, clientIds: { admin: 'tributary-admin', producer: 'tributary-producer', consumer: 'tributary-consumer' }, logger }));
+}
+
+/** A task's, with its connector's `topic.creation.` and override keys. Clients are named as Connect names them. */
+export async function openTaskLog({ logDirectory, topics, worker, connector, task, config }: TaskOrder, logger: Logger): Promise<Log> {
+  const log = await openEmbeddedLog(logDirectory, { mode: 'writer', defaults: topics });
+  if (!onKafka(worker)) return log;
+  const clientIds = { admin: `connector-adminclient-${connector}-${task}`, producer: `connector-producer-${connector}-${task}`, consumer: `connector-consumer-${connector}-${task}` };
+  return over(log, () => openKafkaLog({ worker, overrides: clientOverrides(config), connector: config, offsets: { log }, clientIds, logger }));
+}
+
+async function over(local: Log, open: () => Promise<Log>): Promise<Log> {
+  try { return await open(); } catch (error) { await local[Symbol.asyncDispose](); throw error; }
+}
