@@ -12,7 +12,8 @@ import { CONNECTOR_ITSELF, type Work, workOf } from './work.ts';
 export type ConfigChange =
   /** A connector came or went: the group must share out work anew. */
   | { readonly kind: 'connector-added' | 'connector-removed' | 'connector-changed' | 'target-state'; readonly connector: string }
-  | { readonly kind: 'tasks'; readonly connector: string; readonly updated: readonly number[] }
+  /** Task configurations were committed. `resized`: there are more or fewer tasks than before, so the group must share out work anew. */
+  | { readonly kind: 'tasks'; readonly connector: string; readonly updated: readonly number[]; readonly resized: boolean }
   | { readonly kind: 'session-key' }
   | { readonly kind: 'fencing'; readonly connector: string }
   | Extract<ConfigRecord, { readonly kind: 'restart' | 'logger' }>;
@@ -50,7 +51,7 @@ export class ConfigState {
     this.position = offset + 1;
     const decoded = decodeConfigRecord(record);
     const change = decoded && this.applied(decoded);
-    if (change?.kind === 'connector-added' || change?.kind === 'connector-removed' || change?.kind === 'tasks') this.workPosition = offset + 1;
+    if (change?.kind === 'connector-added' || change?.kind === 'connector-removed' || (change?.kind === 'tasks' && change.resized)) this.workPosition = offset + 1;
     return change;
   }
 
@@ -94,6 +95,7 @@ export class ConfigState {
     // The connector was deleted, and compaction took the record that said so.
     if (entry === undefined) { this.loose.delete(connector); return undefined; }
     const { deferred } = entry;
+    const before = this.tasks(connector).length;
     const complete = Array.from({ length: count }, (_, task) => deferred.has(task)).every(Boolean);
     entry.inconsistent = !complete;
     if (complete) {
@@ -103,7 +105,7 @@ export class ConfigState {
     entry.taskCount = count;
     entry.deferred = new Map();
     this.pending.add(connector);
-    return { kind: 'tasks', connector, updated: complete ? [...deferred.keys()].sort((a, b) => a - b) : [] };
+    return { kind: 'tasks', connector, updated: complete ? [...deferred.keys()].sort((a, b) => a - b) : [], resized: this.tasks(connector).length !== before };
   }
 
   private steered(connector: string, state: StoredTarget | null): ConfigChange | undefined {

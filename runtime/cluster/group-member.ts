@@ -24,6 +24,8 @@ export interface Round {
   /** All that this worker has now. */
   readonly owned: ReadonlySet<Work>;
 }
+/** What a member does after a round: keep the membership, join again at once, or leave the group for a while. */
+export type AfterRound = 'stay' | 'again' | 'leave';
 export interface GroupListener {
   /** Asked before each join. */
   state(): Omit<WorkerState, 'current'>;
@@ -31,10 +33,11 @@ export interface GroupListener {
   share(members: ReadonlyMap<string, WorkerState>, round: { readonly leaderId: string; readonly generation: number; readonly lastCompleted: number; readonly protocol: ProtocolName }): Promise<ReadonlyMap<string, Assignment>>;
   /** Resolves when none of it runs here any more. */
   revoked(work: ReadonlySet<Work>): Promise<void>;
-  /** Answers whether to join again at once. */
-  assigned(round: Round): Promise<boolean>;
+  assigned(round: Round): Promise<AfterRound>;
   /** Membership is gone, with all work: as `revoked`, but nobody waits for it. */
   lost(work: ReadonlySet<Work>): Promise<void>;
+  /** The worker ends: resolves when nothing runs here any more. Heartbeats go on until then. */
+  stopping(): Promise<void>;
 }
 export interface GroupOptions {
   readonly coordinator: GroupCoordinator;
@@ -43,6 +46,8 @@ export interface GroupOptions {
   readonly rebalanceMs: number;
   readonly heartbeatMs: number;
   readonly backoffMs: number;
+  /** How long a member that left by itself stays out. */
+  readonly outMs: number;
   readonly listener: GroupListener;
   readonly logger: Logger;
 }
@@ -76,7 +81,7 @@ export class GroupMember {
   /** Inside a round that is complete. */
   get stable(): boolean { return this.wanted === undefined && this.assignment !== undefined; }
 
-  /** Until `signal` aborts; then leaves the group. Throws FatalError where no retry helps. */
+  /** Until `signal` aborts, and until everything has stopped then; the caller leaves. Throws FatalError where no retry helps. */
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => { this.wake(); }, { once: true });
     let failures = 0;
@@ -92,6 +97,9 @@ export class GroupMember {
         await pause(Math.min(this.options.backoffMs * 2 ** Math.min(failures, 6), 5_000) * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => { /* the loop looks at the signal */ });
       }
     }
+    const done = new AbortController();
+    const beating = this.memberId === '' ? undefined : this.beatWhile(done.signal);
+    try { await this.options.listener.stopping(); } finally { done.abort(); await beating; }
   }
 
   /** Says that this worker goes, so that its work is given out at once. */
@@ -170,12 +178,21 @@ export class GroupMember {
       const kept = protocol === 'default' ? [] : [...this.owned].filter(one => !assignment.revoked.has(one));
       this.owned = new Set([...kept, ...assignment.assigned]);
       this.assignment = assignment;
-      const again = await listener.assigned({ generation: this.generation, memberId: this.memberId, isLeader, protocol, assignment, owned: this.owned });
-      if (again || assignment.revoked.size > 0 || assignment.error !== 0) this.rejoin(assignment.revoked.size > 0 ? 'work was revoked' : 'the state moved on');
+      const after = await listener.assigned({ generation: this.generation, memberId: this.memberId, isLeader, protocol, assignment, owned: this.owned });
+      if (after === 'leave') { await this.stayOut(signal); return; }
+      if (after === 'again' || assignment.revoked.size > 0 || assignment.error !== 0) this.rejoin(assignment.revoked.size > 0 ? 'work was revoked' : 'the state moved on');
     } finally {
       done.abort();
       await beating;
     }
+  }
+
+  private async stayOut(signal: AbortSignal): Promise<void> {
+    const { owned } = this;
+    this.wanted = 'the time outside the group is over';
+    if (owned.size > 0) await this.options.listener.revoked(owned);
+    await this.leave();
+    await pause(this.options.outMs, undefined, { signal }).catch(() => { /* the loop looks at the signal */ });
   }
 
   private async giveUp(work: ReadonlySet<Work>): Promise<void> {

@@ -17,6 +17,8 @@ export interface ConnectorFacts {
   readonly topicSeen: (topic: string) => void;
   /** Told after each change of the task's state or trace. */
   readonly changed?: (status: TaskStatus) => void;
+  /** Awaited before each start of the task; what it throws fails the task. */
+  readonly before?: () => Promise<void>;
 }
 interface Running { readonly thread: Worker; readonly ended: Promise<void>; stopping: boolean }
 
@@ -59,7 +61,11 @@ export class Connector {
   apply(): Promise<void> {
     return this.inTurn(async () => {
       this.policy.reset();
+<<<<<<< HEAD
       if (this.target === 'RUNNING') { this.unassigned = false; if (this.running === undefined) this.start(); return; }
+=======
+      if (this.target === 'RUNNING') { if (this.running === undefined) await this.start(); return; }
+>>>>>>> ac53b6d (wip cluster)
       await this.halt();
       this.show(this.target);
     });
@@ -70,19 +76,27 @@ export class Connector {
     return this.inTurn(async () => {
       await this.halt();
       this.policy.reset();
-      if (this.target === 'RUNNING') this.start(); else this.show(this.target);
+      if (this.target === 'RUNNING') await this.start(); else this.show(this.target);
     });
   }
   close(): Promise<void> { return this.inTurn(() => this.halt()); }
+<<<<<<< HEAD
   /** From now on the running task logs at this level; one that starts later is told by its order. */
   setLogLevel(level: LogLevel): void { this.running?.thread.postMessage({ kind: 'level', level } satisfies ToTask); }
+=======
+  /** Ends the thread at once; what it had not appended is read again by the next one. */
+  terminate(): void { void this.running?.thread.terminate(); }
+>>>>>>> ac53b6d (wip cluster)
 
-  private start(): void {
+  private async start(): Promise<void> {
     clearTimeout(this.retry);
     this.retry = undefined;
     this.policy.started();
     let order: TaskOrder;
-    try { order = this.facts.order(this.config); } catch (error) {
+    try {
+      await this.facts.before?.();
+      order = this.facts.order(this.config);
+    } catch (error) {
       this.fail({ message: (error as Error).message, code: 'CONFIG_UNRESOLVED', hint: 'Mend what the configuration refers to and restart the connector.', trace: (error as Error).message, retriable: false });
       return;
     }
@@ -115,7 +129,7 @@ export class Connector {
     const at = new Date(Date.now() + delay).toISOString();
     this.show('RESTARTING', `${failure?.trace ?? 'The task ended by itself.'}\nAttempt ${this.policy.attempt} failed; the next one is at ${at}.`);
     logger.warn({ connector: name, task: 0, code: failure?.code, reason: failure?.message, attempt: this.policy.attempt, retryMs: delay }, 'task restarts');
-    this.retry = setTimeout(() => { void this.inTurn(async () => { if (this.target === 'RUNNING' && this.running === undefined) this.start(); }); }, delay);
+    this.retry = setTimeout(() => { void this.inTurn(async () => { if (this.target === 'RUNNING' && this.running === undefined) await this.start(); }); }, delay);
   }
 
   private fail(failure: TaskFailure): void {

@@ -1,5 +1,5 @@
 /**
- * What the REST routes need of a worker; the standalone worker implements it, a distributed one will.
+ * What the REST routes need of a worker; the standalone worker and the distributed one implement it.
  * Names and shapes are those of Kafka Connect's REST API, so that a route only says which status code an answer has.
  * Errors: ConfigError → 400, NotFoundError → 404, ConflictError → 409, all else → 500.
  */
@@ -25,7 +25,18 @@ export interface WorkerInfo { readonly version: string; readonly commit: string;
 /** A class that REST lists beside the connectors. */
 export interface PluginEntry { readonly class: string; readonly type: 'source' | 'sink' | 'converter' | 'header_converter' | 'transformation' | 'predicate'; readonly version: string }
 
+/** A request of another worker that users must not make: its body, and what it is signed with. */
+export interface InternalRequest { readonly body: string; readonly signature: string | undefined; readonly algorithm: string | undefined }
+/** Requests that the workers of a cluster make to each other. The answer says why a request may not pass, if so. */
+export interface ClusterRequests {
+  putTaskConfigs(name: string, configs: readonly ConnectorConfig[], request: InternalRequest): Promise<RefusedRequest | undefined>;
+  fence(name: string, request: InternalRequest): Promise<RefusedRequest | undefined>;
+}
+export interface RefusedRequest { readonly status: 400 | 403 | 503; readonly message: string }
+
 export interface Herder {
+  /** Only a distributed worker has it; it also words its own answers for connectors that are unknown. */
+  readonly cluster?: ClusterRequests;
   info(): WorkerInfo;
   health(): Health;
   /** In order of their names. */

@@ -3,6 +3,14 @@ import type { TopicOptions } from '../log/log.ts';
 import type { MetricSample } from './herder.ts';
 import type { LogLevel } from './log-levels.ts';
 
+/** The log of a task in a cluster: topics of Kafka, source offsets in a topic of Connect's format. */
+export interface ClusterLog {
+  readonly offsetTopic: string;
+  readonly offsetPartitions: number;
+  /** Records and offsets in transactions under this id: exactly once. */
+  readonly transactionalId: string | undefined;
+}
+
 /** Handed to the thread when it starts. */
 export interface TaskOrder {
   readonly connector: string;
@@ -12,6 +20,8 @@ export interface TaskOrder {
   readonly config: Readonly<Record<string, string>>;
   readonly worker: Readonly<Record<string, string>>;
   readonly logDirectory: string;
+  /** In place of the directory. */
+  readonly cluster?: ClusterLog;
   /** What topics get that say nothing themselves. */
   readonly topics: TopicOptions;
   readonly logLevel: LogLevel;

@@ -1,0 +1,152 @@
+/** The connectors and tasks that run in this worker, and what it says of them in the status topic. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from '../api/logger.ts';
+import type { Plugin } from '../api/plugin.ts';
+import { Connector } from '../worker/connector.ts';
+import type { ConnectorConfig, MetricSample, State, TargetState } from '../worker/herder.ts';
+import { findPlugin } from '../worker/plugins.ts';
+import type { TaskOrder } from '../worker/task-messages.ts';
+import type { StoredTarget } from './config-records.ts';
+import type { ConfigState } from './config-state.ts';
+import type { StatusStore } from './status-store.ts';
+import { CONNECTOR_ITSELF, connectorOf, isTask, taskOf, type Work, workOf } from './work.ts';
+
+export interface LocalWorkOptions {
+  readonly state: ConfigState;
+  readonly statuses: StatusStore;
+  readonly pluginsUrl: string;
+  readonly logger: Logger;
+  readonly graceMs: number;
+  readonly workerId: () => string;
+  /** Of the group, at present. */
+  readonly generation: () => number;
+  readonly order: (connector: string, task: number, config: ConnectorConfig) => TaskOrder;
+  /** Awaited before each start of a source task. */
+  readonly beforeSource: (connector: string, task: number) => Promise<void>;
+  /** The connector is here and started: its task configurations are to be what its configuration says. */
+  readonly reconfigure: (connector: string) => void;
+}
+
+const RUNNING_BY: Readonly<Record<StoredTarget, TargetState>> = { STARTED: 'RUNNING', PAUSED: 'PAUSED', STOPPED: 'STOPPED' };
+/** How long a task may take to end that this worker has no right to run any more, in milliseconds. */
+const QUICK_MS = 1_000;
+
+export class LocalWork {
+  private readonly options: LocalWorkOptions;
+  private readonly connectors = new Map<string, string | undefined>();
+  private readonly tasks = new Map<Work, Connector>();
+
+  constructor(options: LocalWorkOptions) { this.options = options; }
+
+  /** Everything that was started here and not stopped, failed or not. */
+  owned(): ReadonlySet<Work> { return new Set([...[...this.connectors.keys()].map(name => workOf(name, CONNECTOR_ITSELF)), ...this.tasks.keys()]); }
+
+  /** Begins all of it; a task's own status tells how it goes on. */
+  async start(work: Iterable<Work>): Promise<void> {
+    await Promise.all([...work].map(one => (isTask(one) ? this.startTask(one) : this.startConnector(connectorOf(one)))));
+  }
+
+  private async startConnector(name: string): Promise<void> {
+    const { state, pluginsUrl, reconfigure } = this.options;
+    this.connectors.set(name, undefined);
+    try {
+      const plugin = await findPlugin(pluginsUrl, state.config(name)?.['connector.class'] ?? '');
+      this.connectors.set(name, plugin.version);
+    } catch (error) {
+      this.say(workOf(name, CONNECTOR_ITSELF), 'FAILED', (error as Error).message);
+      return;
+    }
+    this.steerConnector(name);
+    reconfigure(name);
+  }
+  private steerConnector(name: string): void { this.say(workOf(name, CONNECTOR_ITSELF), RUNNING_BY[this.options.state.target(name)], undefined, this.connectors.get(name)); }
+
+  private async startTask(work: Work): Promise<void> {
+    const { state, pluginsUrl } = this.options;
+    const connector = connectorOf(work), task = taskOf(work);
+    const config = state.taskConfig(connector, task);
+    let plugin: Plugin;
+    try {
+      if (config === undefined) throw new Error(`The config topic has no configuration of task ${connector}-${task}`);
+      plugin = await findPlugin(pluginsUrl, config['connector.class'] ?? state.config(connector)?.['connector.class'] ?? '');
+    } catch (error) {
+      this.say(work, 'FAILED', (error as Error).message);
+      return;
+    }
+    const runner = this.runner(work, plugin, config);
+    this.tasks.set(work, runner);
+    runner.apply().catch(() => { /* the task's own status tells */ });
+  }
+
+  private runner(work: Work, plugin: Plugin, config: ConnectorConfig): Connector {
+    const { options } = this;
+    const name = connectorOf(work), task = taskOf(work);
+    return new Connector({
+      name, type: plugin.kind, version: plugin.version, workerId: options.workerId(), logger: options.logger, graceMs: options.graceMs,
+      order: current => options.order(name, task, current),
+      topicSeen: topic => { options.statuses.topicUsed(name, topic, task); },
+      changed: ({ state, trace }) => { if (this.tasks.has(work)) this.say(work, state, trace, plugin.version); },
+      ...(plugin.kind === 'source' ? { before: () => options.beforeSource(name, task) } : {}),
+    }, config, RUNNING_BY[options.state.target(name)]);
+  }
+
+  private say(work: Work, state: State, trace?: string, version?: string): void {
+    const { statuses, workerId, generation } = this.options;
+    statuses.put(work, { state, trace, workerId: workerId(), generation: generation(), version }, state === 'UNASSIGNED');
+  }
+
+  /** Resolves when none of it runs any more. `quick`: others may have it already, so there is no time to drain. */
+  async stop(work: Iterable<Work>, quick = false): Promise<void> {
+    await Promise.all([...work].map(async one => {
+      if (!isTask(one)) { if (this.connectors.delete(connectorOf(one))) this.say(one, 'UNASSIGNED'); return; }
+      const runner = this.tasks.get(one);
+      this.tasks.delete(one);
+      if (runner === undefined) return;
+      const over = new AbortController();
+      const closed = runner.close().finally(() => { over.abort(); });
+      if (quick) { await pause(QUICK_MS, undefined, { signal: over.signal }).catch(() => { /* ended in time */ }); runner.terminate(); }
+      await closed;
+      this.say(one, 'UNASSIGNED');
+    }));
+  }
+
+  /** New task configurations: those that run here begin again with them. */
+  retask(connector: string, updated: readonly number[]): void {
+    for (const task of updated) {
+      const runner = this.tasks.get(workOf(connector, task));
+      const config = this.options.state.taskConfig(connector, task);
+      if (runner === undefined || config === undefined) continue;
+      runner.config = config;
+      runner.target = RUNNING_BY[this.options.state.target(connector)];
+      runner.restart().catch(() => { /* the task's own status tells */ });
+    }
+  }
+
+  /** The target state changed. */
+  steer(connector: string): void {
+    for (const [work, runner] of this.tasks) {
+      if (connectorOf(work) !== connector) continue;
+      runner.target = RUNNING_BY[this.options.state.target(connector)];
+      runner.apply().catch(() => { /* the task's own status tells */ });
+    }
+    if (!this.connectors.has(connector)) return;
+    this.steerConnector(connector);
+    this.options.reconfigure(connector);
+  }
+
+  hasConnector(connector: string): boolean { return this.connectors.has(connector); }
+  hasTask(work: Work): boolean { return this.tasks.has(work); }
+
+  /** Restarts what of the connector is here and wanted. */
+  async restart(connector: string, wanted: (work: Work) => boolean, owned: ReadonlySet<Work>): Promise<void> {
+    for (const work of owned) {
+      if (connectorOf(work) !== connector || !wanted(work)) continue;
+      this.say(work, 'RESTARTING');
+      const runner = this.tasks.get(work);
+      if (runner !== undefined) runner.restart().catch(() => { /* the task's own status tells */ });
+      else await this.start([work]);
+    }
+  }
+
+  metrics(): readonly MetricSample[] { return [...this.tasks.values()].flatMap(runner => runner.metrics()); }
+}
