@@ -2,7 +2,9 @@
 /** Properties → plugins → worker → REST. The one file that knows all four folders. */
 import { readFileSync } from 'node:fs';
 import { startRest } from './rest/server.ts';
-import { type StandaloneRequest, runCommandLine } from './runtime/worker/command-line.ts';
+import { advertisedAddress } from './runtime/cluster/advertised.ts';
+import { openDistributed } from './runtime/cluster/open.ts';
+import { type DistributedRequest, type StandaloneRequest, runCommandLine } from './runtime/worker/command-line.ts';
 import { LogLevels, loggerNames } from './runtime/worker/log-levels.ts';
 import { namedLogger } from './runtime/worker/logging.ts';
 import { StandaloneWorker } from './runtime/worker/standalone.ts';
@@ -12,13 +14,18 @@ const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const pluginsUrl = new URL(`./connectors/index.${extension}`, import.meta.url).href;
 const { version } = JSON.parse(readFileSync(new URL(extension === 'ts' ? './package.json' : '../package.json', import.meta.url), 'utf8')) as { readonly version: string };
 
+/** SIGTERM or SIGINT; a second one ends the process at once. */
+function endSignal(): Promise<string> {
+  return new Promise<string>(stop => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { process.once(signal, () => process.exit(130)); stop(signal); });
+  });
+}
+
 /** Runs until SIGTERM or SIGINT: tasks drain and commit, then the process ends; a second signal ends it at once. */
 async function standalone({ config, properties, connectors, ephemeral }: StandaloneRequest): Promise<void> {
   const levels = new LogLevels(config['log.level']);
   const logger = namedLogger(levels, loggerNames.worker);
-  const stopped = new Promise<string>(stop => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { process.once(signal, () => process.exit(130)); stop(signal); });
-  });
+  const stopped = endSignal();
   using _threads = new ThreadPriority();
   await using worker = await StandaloneWorker.open({ config, properties, pluginsUrl, logger, levels, commit: `tributary-${version}`, ephemeral });
   await using rest = await startRest({ herder: worker, config, properties, logger: namedLogger(levels, loggerNames.rest), levels, version });
@@ -29,4 +36,19 @@ async function standalone({ config, properties, connectors, ephemeral }: Standal
   logger.info({ signal }, 'worker stopping');
 }
 
-process.exitCode = await runCommandLine(process.argv.slice(2), { version, pluginsUrl, standalone });
+/** The same for a worker of a cluster. One that cannot go on stays, and `/health` says why. */
+async function distributed({ config, properties }: DistributedRequest): Promise<void> {
+  const levels = new LogLevels(config['log.level']);
+  const logger = namedLogger(levels, loggerNames.worker);
+  const stopped = endSignal();
+  using _threads = new ThreadPriority();
+  const advertised = advertisedAddress(config, properties);
+  await using worker = await openDistributed({ config, properties, pluginsUrl, logger, levels, commit: `tributary-${version}` }, advertised);
+  await using rest = await startRest({ herder: worker.herder, config, properties, logger: namedLogger(levels, loggerNames.rest), levels, version });
+  logger.info({ url: rest.url, advertised: advertised.url, group: config['group.id'], node: process.version }, 'worker started');
+  void worker.start();
+  const signal = await stopped;
+  logger.info({ signal }, 'worker stopping');
+}
+
+process.exitCode = await runCommandLine(process.argv.slice(2), { version, pluginsUrl, standalone, distributed });

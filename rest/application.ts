@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { basicAuth } from './basic-auth.ts';
 import type { Listener, RestConfig } from './config.ts';
+import { requestScope } from '../runtime/worker/request-scope.ts';
 import { errorBody, httpError, HttpError } from './errors.ts';
 import { crossOrigin, headerOf, headerRules } from './headers.ts';
 import type { Answer, RestContext, Route } from './route.ts';
@@ -95,7 +96,10 @@ async function serve(route: Route, context: RestContext, request: FastifyRequest
     const body = typeof request.body === 'string' ? request.body : '';
     if (route.json === true && body !== '' && type !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type)) throw httpError(415);
     const query = new URLSearchParams(request.url.split('?')[1] ?? '');
-    const answer = await route.handle({ params: request.params as Record<string, string>, query, body, signal: gone.signal }, context);
+    const header = (name: string): string | undefined => { const value = request.headers[name]; return typeof value === 'string' ? value : undefined; };
+    const forward = query.get('forward');
+    const scope = { forward: forward === null ? undefined : forward === 'true', authorization: header('authorization') };
+    const answer = await requestScope.run(scope, async () => route.handle({ params: request.params as Record<string, string>, query, body, header, signal: gone.signal }, context));
     return await send(reply, answer);
   } catch (error) {
     return fail(context, reply, error);

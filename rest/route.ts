@@ -19,6 +19,8 @@ export interface RestRequest {
   readonly query: URLSearchParams;
   /** Raw text; empty when there was none. */
   readonly body: string;
+  /** A header by its lower-case name. */
+  header(name: string): string | undefined;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
 }

@@ -1,5 +1,6 @@
 /** All routes, as data. */
 import type { Route } from './route.ts';
+import { clusterRoutes } from './routes/cluster.ts';
 import { connectorRoutes } from './routes/connectors.ts';
 import { loggerRoutes } from './routes/loggers.ts';
 import { metricRoutes } from './routes/metrics.ts';
@@ -9,6 +10,6 @@ import { rootRoutes } from './routes/root.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { topicRoutes } from './routes/topics.ts';
 
-export const mainRoutes: readonly Route[] = [...rootRoutes, ...connectorRoutes, ...taskRoutes, ...offsetRoutes, ...topicRoutes, ...pluginRoutes, ...metricRoutes];
+export const mainRoutes: readonly Route[] = [...rootRoutes, ...connectorRoutes, ...taskRoutes, ...offsetRoutes, ...topicRoutes, ...pluginRoutes, ...metricRoutes, ...clusterRoutes];
 /** Those that `admin.listeners` moves. */
 export const adminRoutes: readonly Route[] = loggerRoutes;

@@ -67,7 +67,7 @@ async function patchConfig(request: RestRequest, context: RestContext): Promise<
 
 async function restart(request: RestRequest, { herder }: RestContext): Promise<Answer> {
   const name = param(request, 'name');
-  if (!exists(herder, name)) throw unknownConnector.restart();
+  if (!exists(herder, name) && herder.cluster === undefined) throw unknownConnector.restart();
   const includeTasks = request.query.get('includeTasks') === 'true';
   const onlyFailed = request.query.get('onlyFailed') === 'true';
   const status = await herder.restart(name, { includeTasks, onlyFailed });
@@ -77,7 +77,7 @@ async function restart(request: RestRequest, { herder }: RestContext): Promise<A
 function steer(operation: 'pause' | 'resume' | 'stop', target: TargetState, status: 202 | 204, doc: string): Route {
   return { method: 'PUT', path: `/connectors/:name/${operation}`, doc, handle: async (request, { herder }) => {
     const name = param(request, 'name');
-    if (!exists(herder, name)) throw unknownConnector[operation](name);
+    if (!exists(herder, name) && herder.cluster === undefined) throw unknownConnector[operation](name);
     await herder.setTarget(name, target);
     return empty(status);
   } };

@@ -46,6 +46,15 @@ function withoutNulls(properties: Readonly<Record<string, string | null>>): Reco
 /** A whole configuration; null values are left out. */
 export function readConfig(text: string): ConnectorConfig { return withoutNulls(readPatch(text)); }
 
+/** Task configurations that another worker sends: an array of plain maps. Throws HttpError 400. */
+export function readTaskConfigs(text: string): readonly ConnectorConfig[] {
+  let body: unknown;
+  try { body = JSON.parse(text); } catch { body = undefined; }
+  const isMap = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!Array.isArray(body) || !body.every(isMap)) throw new HttpError(400, 'The body must be an array of task configurations');
+  return body.map(config => Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null).map(([key, value]) => [key, String(value)])));
+}
+
 /** Changes to a configuration; null removes a key. */
 export function readPatch(text: string): Readonly<Record<string, string | null>> {
   const body = readObject(text, javaTypes.config, 'text');

@@ -27,7 +27,7 @@ export class GroupCoordinator {
   }
   /** Tried again for `forMs`. */
   async heartbeat(request: MemberRequest, forMs: number): Promise<void> {
-    await this.ask('heartbeat', heartbeat, request, 'heartbeat', { timeoutMs: Math.max(500, forMs / 2), forMs, signal: AbortSignal.timeout(Math.max(0, forMs)) });
+    await this.ask('heartbeat', heartbeat, request, 'heartbeat', { timeoutMs: Math.max(500, forMs / 2), forMs, signal: AbortSignal.timeout(Math.max(0, Math.ceil(forMs))) });
   }
   async leave(memberId: string, timeoutMs: number): Promise<void> {
     await this.ask('leave', leaveGroup, { memberId }, 'heartbeat', { timeoutMs, forMs: 0 });

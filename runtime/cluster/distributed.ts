@@ -9,7 +9,9 @@ import type { Plugin } from '../api/plugin.ts';
 import type { Log } from '../log/log.ts';
 import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries, type ValidationScope } from '../worker/connector-validation.ts';
 import type * as herder from '../worker/herder.ts';
+import type { LogLevel } from '../worker/log-levels.ts';
 import { findPlugin, namesOf } from '../worker/plugins.ts';
+import type { Advertised } from './advertised.ts';
 import type { ConfigRecord, StoredTarget } from './config-records.ts';
 import type { ConfigState } from './config-state.ts';
 import type { ConfigStore } from './config-store.ts';
@@ -36,8 +38,7 @@ export interface DistributedParts {
   readonly node: ClusterNode;
   readonly local: LocalWork;
   readonly fencing: Fencing;
-  readonly url: string;
-  readonly workerId: string;
+  readonly advertised: Advertised;
   /** Writes a record that any worker may. */
   readonly writeShared: (records: readonly ConfigRecord[]) => Promise<void>;
   /** Set when the worker failed for good. */
@@ -51,7 +52,7 @@ export class DistributedHerder implements herder.Herder {
 
   constructor(parts: DistributedParts) {
     this.parts = parts;
-    this.leader = new LeaderRequests(parts.node, parts.url);
+    this.leader = new LeaderRequests(parts.node, parts.advertised);
   }
   private get state(): ConfigState { return this.parts.store.state; }
 
@@ -107,30 +108,25 @@ export class DistributedHerder implements herder.Herder {
 
   create(name: string, config: herder.ConnectorConfig, initial: herder.TargetState): Promise<herder.ConnectorInfo> {
     const body = JSON.stringify({ name, config, initial_state: initial });
-    return this.leader.run({ method: 'POST', path: '/connectors', body, repeatable: false }, async () => {
-      await this.checked(name, config);
+    return this.leader.run({ method: 'POST', path: '/connectors', body, repeatable: false, before: () => this.checked(name, config) }, async () => {
       if (this.state.has(name)) throw new ConflictError(`Connector ${name} already exists`, { code: 'CONNECTOR_EXISTS' });
       await this.put(name, { ...config, name }, initial);
       return this.infoOf(name, { ...config, name }, []);
     }, ({ body: info }) => info as herder.ConnectorInfo);
   }
   putConfig(name: string, config: herder.ConnectorConfig): Promise<{ readonly created: boolean; readonly info: herder.ConnectorInfo }> {
-    return this.leader.run({ method: 'PUT', path: `${pathOf(name)}/config`, body: JSON.stringify(config), repeatable: true }, () => this.replace(name, config), ({ status, body }) => ({ created: status === 201, info: body as herder.ConnectorInfo }));
+    return this.leader.run({ method: 'PUT', path: `${pathOf(name)}/config`, body: JSON.stringify(config), repeatable: true, before: () => this.checked(name, config) }, () => this.replace(name, config), ({ status, body }) => ({ created: status === 201, info: body as herder.ConnectorInfo }));
   }
   private async replace(name: string, config: herder.ConnectorConfig): Promise<{ readonly created: boolean; readonly info: herder.ConnectorInfo }> {
-    await this.checked(name, config);
     const created = !this.state.has(name);
     const tasks = this.state.tasks(name);
     await this.put(name, { ...config, name }, undefined);
     return { created, info: this.infoOf(name, { ...config, name }, tasks) };
   }
   patchConfig(name: string, patch: Readonly<Record<string, string | null>>): Promise<herder.ConnectorInfo> {
-    return this.leader.run({ method: 'PATCH', path: `${pathOf(name)}/config`, body: JSON.stringify(patch), repeatable: true }, async () => {
-      const merged = Object.fromEntries(Object.entries({ ...this.known(name), ...patch }).filter((entry): entry is [string, string] => entry[1] !== null));
-      return (await this.replace(name, merged)).info;
-    }, ({ body }) => body as herder.ConnectorInfo);
+    return this.leader.run({ method: 'PATCH', path: `${pathOf(name)}/config`, body: JSON.stringify(patch), repeatable: true, before: () => this.checked(name, patched(this.known(name), patch)) }, async () => (await this.replace(name, patched(this.known(name), patch))).info, ({ body }) => body as herder.ConnectorInfo);
   }
-  private checked(name: string, config: herder.ConnectorConfig): Promise<void> { return checkConnector({ ...config, name }, this.parts.scope); }
+  private checked(name: string, config: herder.ConnectorConfig): Promise<void> { return checkConnector({ ...config, name }, this.parts.scope, true); }
 
   /** Configuration and tasks in one write: no other worker has to make the tasks, and no death in between can leave half of it. */
   private put(name: string, config: herder.ConnectorConfig, initial: herder.TargetState | undefined): Promise<void> {
@@ -251,6 +247,7 @@ export class DistributedHerder implements herder.Herder {
   plugins(connectorsOnly: boolean): Promise<readonly herder.PluginEntry[]> { return pluginEntries(this.parts.scope.pluginsUrl, connectorsOnly); }
   plugin(name: string): Promise<Plugin> { return findPlugin(this.parts.scope.pluginsUrl, name); }
   problems(config: herder.ConnectorConfig, signal: AbortSignal): Promise<readonly Problem[]> { return connectorProblems(config, this.parts.scope, signal, true); }
+  setClusterLogLevel(namespace: string, level: LogLevel): Promise<void> { return this.parts.writeShared([{ kind: 'logger', namespace, level }]); }
   metrics(): readonly herder.MetricSample[] { return this.parts.local.metrics(); }
 
   /** Awaited before a source task starts where delivery is exactly once: earlier sets of its connector's tasks are shut out first. */
@@ -263,6 +260,9 @@ export class DistributedHerder implements herder.Herder {
   }
 }
 
+function patched(config: herder.ConnectorConfig, patch: Readonly<Record<string, string | null>>): herder.ConnectorConfig {
+  return Object.fromEntries(Object.entries({ ...config, ...patch }).filter((entry): entry is [string, string] => entry[1] !== null));
+}
 function pathOf(name: string): string { return `/connectors/${encodeURIComponent(name)}`; }
 function shown({ state, workerId, version, trace }: { readonly state: herder.State; readonly workerId: string; readonly version: string | undefined; readonly trace: string | undefined }): herder.StateInfo {
   return { state, worker_id: workerId, ...(version === undefined ? {} : { version }), ...(trace === undefined ? {} : { trace }) };

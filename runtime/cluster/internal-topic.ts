@@ -6,13 +6,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { RetriableError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Log, LogReader, TopicAppend } from '../log/log.ts';
-import { BatchBuilder, batchHeader, partOf, type SplitRecords, splitBatch } from '../log/record-batch.ts';
+import { BatchBuilder, partOf, type SplitRecords, splitBatch } from '../log/record-batch.ts';
 import { partitionFor } from '../pipeline/partitioner.ts';
 import type { KeyValue } from './config-records.ts';
 
 const FETCH_BYTES = 1024 * 1024;
-/** How long one read waits for data; the stop of the worker waits for it at most. */
-const FETCH_WAIT_MS = 5_000;
+/** How long one read waits for data. Where a transaction's marker is the end, no batch comes, only the position moves. */
+const FETCH_WAIT_MS = 200;
 const RETRY_MS = 500;
 const RETRY_MAX_MS = 10_000;
 
@@ -86,7 +86,7 @@ export class InternalTopic implements AsyncDisposable {
   private async step(reader: LogReader, position: Position): Promise<void> {
     const batches = await reader.next(FETCH_BYTES, FETCH_WAIT_MS, this.stop.signal);
     for (const { bytes, lastOffset } of batches) {
-      if (!batchHeader(bytes).control) this.tell(splitBatch(bytes), position.offset);
+      this.tell(splitBatch(bytes), position.offset);
       position.offset = Math.max(position.offset, lastOffset + 1);
     }
     position.offset = Math.max(position.offset, reader.position);

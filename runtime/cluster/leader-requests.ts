@@ -5,6 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConflictError, TributaryError } from '../api/errors.ts';
 import { requestScope } from '../worker/request-scope.ts';
+import type { Advertised } from './advertised.ts';
 import type { SessionKey } from './config-records.ts';
 import { askWorker, type WorkerRequest, WorkerUnreachable, WrongWorker } from './internal-requests.ts';
 
@@ -26,13 +27,15 @@ export interface LeaderRequest extends Pick<WorkerRequest, 'method' | 'body'> {
   /** Doing it twice is as good as doing it once: then it is asked again when an answer got lost. */
   readonly repeatable: boolean;
   readonly signWith?: { readonly key: SessionKey; readonly algorithm: string };
+  /** Done by the leader before its turn comes: what may take long and changes nothing. */
+  readonly before?: () => Promise<void>;
 }
 
 export class LeaderRequests {
   private readonly view: LeaderView;
-  private readonly ownUrl: string;
+  private readonly own: Advertised;
   private turn: Promise<unknown> = Promise.resolve();
-  constructor(view: LeaderView, ownUrl: string) { this.view = view; this.ownUrl = ownUrl; }
+  constructor(view: LeaderView, own: Advertised) { this.view = view; this.own = own; }
 
   /** One after the other while this worker leads, so that each sees what the one before did. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -46,7 +49,10 @@ export class LeaderRequests {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       try {
-        if (this.view.isLeader) return await this.inTurn(() => this.still(local));
+        if (this.view.isLeader) {
+          await request.before?.();
+          return await this.inTurn(() => this.still(local));
+        }
         return parse(await this.forward(request));
       } catch (error) {
         if (!this.again(error, request) || performance.now() > deadline) throw error;
@@ -71,7 +77,7 @@ export class LeaderRequests {
 
   private async forward(request: LeaderRequest): Promise<{ readonly status: number; readonly body: unknown }> {
     const { leaderUrl } = this.view;
-    if (leaderUrl === undefined || leaderUrl === this.ownUrl) throw new WrongWorker('Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.', { code: 'NO_LEADER' });
+    if (leaderUrl === undefined || leaderUrl === this.own.url) throw new WrongWorker('Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.', { code: 'NO_LEADER' });
     return this.ask(leaderUrl, request);
   }
 
@@ -79,8 +85,9 @@ export class LeaderRequests {
   async ask(base: string, { path, query = {}, ...request }: LeaderRequest): Promise<{ readonly status: number; readonly body: unknown }> {
     const scope = requestScope.getStore();
     if (scope?.forward === false) throw new ConflictError('Cannot complete request because of a conflicting operation (e.g. worker rebalance)', { code: 'TOO_MANY_HOPS' });
+    const authorization = scope?.authorization ?? this.own.authorization;
     const url = new URL(`${base.replace(/\/$/, '')}${path}`);
     for (const [name, value] of Object.entries({ ...query, ...(request.signWith === undefined ? { forward: String(scope?.forward === undefined) } : {}) })) url.searchParams.set(name, value);
-    return askWorker({ url: url.href, method: request.method, timeoutMs: ASK_MS, ...(request.body === undefined ? {} : { body: request.body }), ...(request.signWith === undefined ? {} : { signWith: request.signWith }), ...(scope?.authorization === undefined ? {} : { headers: { authorization: scope.authorization } }) });
+    return askWorker({ url: url.href, method: request.method, timeoutMs: ASK_MS, ...(request.body === undefined ? {} : { body: request.body }), ...(request.signWith === undefined ? {} : { signWith: request.signWith }), ...(authorization === undefined ? {} : { headers: { authorization } }) });
   }
 }

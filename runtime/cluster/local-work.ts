@@ -4,6 +4,7 @@ import type { Logger } from '../api/logger.ts';
 import type { Plugin } from '../api/plugin.ts';
 import { Connector } from '../worker/connector.ts';
 import type { ConnectorConfig, MetricSample, State, TargetState } from '../worker/herder.ts';
+import { type LogLevel, type LogLevels, taskLogger } from '../worker/log-levels.ts';
 import { findPlugin } from '../worker/plugins.ts';
 import type { TaskOrder } from '../worker/task-messages.ts';
 import type { StoredTarget } from './config-records.ts';
@@ -16,11 +17,12 @@ export interface LocalWorkOptions {
   readonly statuses: StatusStore;
   readonly pluginsUrl: string;
   readonly logger: Logger;
+  readonly levels: LogLevels;
   readonly graceMs: number;
   readonly workerId: () => string;
   /** Of the group, at present. */
   readonly generation: () => number;
-  readonly order: (connector: string, task: number, config: ConnectorConfig) => TaskOrder;
+  readonly order: (connector: string, task: number, config: ConnectorConfig, level: LogLevel) => TaskOrder;
   /** Awaited before each start of a source task. */
   readonly beforeSource: (connector: string, task: number) => Promise<void>;
   /** The connector is here and started: its task configurations are to be what its configuration says. */
@@ -35,11 +37,10 @@ export class LocalWork {
   private readonly options: LocalWorkOptions;
   private readonly connectors = new Map<string, string | undefined>();
   private readonly tasks = new Map<Work, Connector>();
+  /** Takes a task's logger out of the levels. */
+  private readonly unused = new Map<Work, () => void>();
 
   constructor(options: LocalWorkOptions) { this.options = options; }
-
-  /** Everything that was started here and not stopped, failed or not. */
-  owned(): ReadonlySet<Work> { return new Set([...[...this.connectors.keys()].map(name => workOf(name, CONNECTOR_ITSELF)), ...this.tasks.keys()]); }
 
   /** Begins all of it; a task's own status tells how it goes on. */
   async start(work: Iterable<Work>): Promise<void> {
@@ -75,6 +76,8 @@ export class LocalWork {
     }
     const runner = this.runner(work, plugin, config);
     this.tasks.set(work, runner);
+    this.unused.get(work)?.();
+    this.unused.set(work, this.options.levels.use(taskLogger(plugin.names[0], connector), level => { runner.setLogLevel(level); }));
     runner.apply().catch(() => { /* the task's own status tells */ });
   }
 
@@ -83,7 +86,7 @@ export class LocalWork {
     const name = connectorOf(work), task = taskOf(work);
     return new Connector({
       name, type: plugin.kind, version: plugin.version, workerId: options.workerId(), logger: options.logger, graceMs: options.graceMs,
-      order: current => options.order(name, task, current),
+      order: current => options.order(name, task, current, options.levels.effective(taskLogger(plugin.names[0], name)).level),
       topicSeen: topic => { options.statuses.topicUsed(name, topic, task); },
       changed: ({ state, trace }) => { if (this.tasks.has(work)) this.say(work, state, trace, plugin.version); },
       ...(plugin.kind === 'source' ? { before: () => options.beforeSource(name, task) } : {}),
@@ -101,6 +104,8 @@ export class LocalWork {
       if (!isTask(one)) { if (this.connectors.delete(connectorOf(one))) this.say(one, 'UNASSIGNED'); return; }
       const runner = this.tasks.get(one);
       this.tasks.delete(one);
+      this.unused.get(one)?.();
+      this.unused.delete(one);
       if (runner === undefined) return;
       const over = new AbortController();
       const closed = runner.close().finally(() => { over.abort(); });
@@ -135,7 +140,6 @@ export class LocalWork {
   }
 
   hasConnector(connector: string): boolean { return this.connectors.has(connector); }
-  hasTask(work: Work): boolean { return this.tasks.has(work); }
 
   /** Restarts what of the connector is here and wanted. */
   async restart(connector: string, wanted: (work: Work) => boolean, owned: ReadonlySet<Work>): Promise<void> {

@@ -32,6 +32,8 @@ export interface NodeOptions {
   readonly url: string;
   /** Called when this worker becomes the leader: nobody else writes the leader's records after it. */
   readonly claim: () => Promise<void>;
+  /** A level that is meant for all workers. */
+  readonly setLevel: (name: string, level: string) => void;
 }
 
 export class ClusterNode {
@@ -204,7 +206,7 @@ export class ClusterNode {
         if (change.resized) this.member.rejoin(`tasks of ${change.connector}`);
         return;
       case 'restart': this.restart(change); return;
-      case 'logger': logger.info({ namespace: change.namespace, level: change.level }, 'a level of the whole cluster is not taken up: loggers are not steered by REST'); return;
+      case 'logger': this.options.setLevel(change.namespace, change.level); return;
       case 'session-key': logger.info({ createdMs: store.state.sessionKey?.createdMs }, 'session key read'); return;
       case 'fencing': return;
     }

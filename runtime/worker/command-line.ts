@@ -1,7 +1,9 @@
 /** The commands of `tributary`. Only parsing and printing; what a command does is handed in or stands in its own file. */
 import { Command, InvalidArgumentError } from 'commander';
 import { ConfigError, TributaryError } from '../api/errors.ts';
+import type { ConfigDef, ConfigOf } from '../api/config.ts';
 import { parseConfig } from '../api/config-parse.ts';
+import { type DistributedConfig, distributedConfig } from '../cluster/distributed-config.ts';
 import { readConfigFile, resolveProviders } from '../properties.ts';
 import { diagnose, hasErrors, reportText } from './doctor.ts';
 import { loadPlugins } from './plugins.ts';
@@ -14,17 +16,23 @@ export interface StandaloneRequest {
   readonly connectors: readonly Readonly<Record<string, string>>[];
   readonly ephemeral: boolean;
 }
+export interface DistributedRequest {
+  readonly config: DistributedConfig;
+  readonly properties: Readonly<Record<string, string>>;
+}
 export interface CommandLine {
   readonly version: string;
   readonly pluginsUrl: string;
   /** Runs until it is told to stop. */
   readonly standalone: (request: StandaloneRequest) => Promise<void>;
+  /** The same for a worker of a cluster. */
+  readonly distributed: (request: DistributedRequest) => Promise<void>;
 }
 
 /** A worker file, parsed. Throws ConfigError with all problems at once. */
-export function readWorkerFile(file: string): { readonly config: WorkerConfig; readonly properties: Readonly<Record<string, string>> } {
+function readFileOf<D extends ConfigDef>(file: string, def: D): { readonly config: ConfigOf<D>; readonly properties: Readonly<Record<string, string>> } {
   const properties = resolveProviders(readConfigFile(file));
-  const { config, problems, unknown } = parseConfig(workerConfig, properties);
+  const { config, problems, unknown } = parseConfig(def, properties);
   if (config === undefined) throw new ConfigError(`${file}: ${problems.map(({ message }) => message).join('; ')}`, { code: 'WORKER_CONFIG', hint: 'Correct the worker file.' });
   for (const { option, nearest } of unknown) {
     if (nearest !== undefined) throw new ConfigError(`${file}: unknown option ${option}`, { code: 'WORKER_OPTION', hint: `Did you mean ${nearest}?` });
@@ -32,6 +40,8 @@ export function readWorkerFile(file: string): { readonly config: WorkerConfig; r
   }
   return { config, properties };
 }
+/** The file of a standalone worker. */
+export function readWorkerFile(file: string): { readonly config: WorkerConfig; readonly properties: Readonly<Record<string, string>> } { return readFileOf(file, workerConfig); }
 
 function connectorFile(file: string): Readonly<Record<string, string>> {
   const config = readConfigFile(file);
@@ -51,13 +61,15 @@ function directoryOf({ logDir, worker }: { readonly logDir?: string; readonly wo
 }
 
 /** Exit status: 0 done, 1 refused or failed, 2 wrong usage. */
-export async function runCommandLine(argv: readonly string[], { version, pluginsUrl, standalone }: CommandLine): Promise<number> {
+export async function runCommandLine(argv: readonly string[], { version, pluginsUrl, standalone, distributed }: CommandLine): Promise<number> {
   const print = (line: string): void => { process.stdout.write(`${line}\n`); };
   let status = 0;
   const program = new Command('tributary').description('Change data capture: databases → a durable log → Iceberg and Delta tables').version(version).exitOverride().showHelpAfterError();
   program.command('standalone').description('run one worker, as connect-standalone is called').argument('<worker>', 'worker .properties file').argument('[connectors...]', 'connector files, .properties or JSON')
     .option('--ephemeral', 'forget connectors made by REST when the worker ends')
     .action(async (worker: string, files: string[], options: { readonly ephemeral?: boolean }) => { await standalone({ ...readWorkerFile(worker), connectors: files.map(connectorFile), ephemeral: options.ephemeral === true }); });
+  program.command('distributed').description('run one worker of a cluster over Apache Kafka, as connect-distributed is called').argument('<worker>', 'worker .properties file')
+    .action(async (worker: string) => { await distributed(readFileOf(worker, distributedConfig)); });
   program.command('topics').description('list the topics of a log').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it')
     .action(async (options: { readonly logDir?: string; readonly worker?: string }) => { await listTopics(directoryOf(options), print); });
   program.command('read').description('print the records of a topic').argument('<topic>').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it')

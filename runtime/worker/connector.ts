@@ -61,11 +61,7 @@ export class Connector {
   apply(): Promise<void> {
     return this.inTurn(async () => {
       this.policy.reset();
-<<<<<<< HEAD
-      if (this.target === 'RUNNING') { this.unassigned = false; if (this.running === undefined) this.start(); return; }
-=======
-      if (this.target === 'RUNNING') { if (this.running === undefined) await this.start(); return; }
->>>>>>> ac53b6d (wip cluster)
+      if (this.target === 'RUNNING') { this.unassigned = false; if (this.running === undefined) await this.start(); return; }
       await this.halt();
       this.show(this.target);
     });
@@ -80,13 +76,10 @@ export class Connector {
     });
   }
   close(): Promise<void> { return this.inTurn(() => this.halt()); }
-<<<<<<< HEAD
   /** From now on the running task logs at this level; one that starts later is told by its order. */
   setLogLevel(level: LogLevel): void { this.running?.thread.postMessage({ kind: 'level', level } satisfies ToTask); }
-=======
   /** Ends the thread at once; what it had not appended is read again by the next one. */
   terminate(): void { void this.running?.thread.terminate(); }
->>>>>>> ac53b6d (wip cluster)
 
   private async start(): Promise<void> {
     clearTimeout(this.retry);

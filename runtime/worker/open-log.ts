@@ -1,6 +1,7 @@
 /**
- * Which log a standalone worker works on: the embedded one in `log.dir`, or Kafka where `bootstrap.servers` is set. On
- * Kafka `log.dir` still holds what belongs to this worker alone: source offsets, connectors, epochs of sinks.
+ * Which log a worker and its tasks work on: the embedded one in `log.dir`, or Kafka where `bootstrap.servers` is set. On
+ * Kafka a standalone worker's `log.dir` still holds what belongs to it alone: source offsets, connectors, epochs of sinks.
+ * In a cluster nothing lies on the worker's disk.
  */
 import type { Logger } from '../api/logger.ts';
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
@@ -29,11 +30,16 @@ export async function openWorkerLog({ directory, topics, worker, logger, houseke
 }
 
 /** A task's, with its connector's `topic.creation.` and override keys. Clients are named as Connect names them. */
-export async function openTaskLog({ logDirectory, topics, worker, connector, task, config }: TaskOrder, logger: Logger): Promise<Log> {
+export async function openTaskLog({ logDirectory, topics, worker, connector, task, config, cluster }: TaskOrder, logger: Logger): Promise<Log> {
+  const clientIds = { admin: `connector-adminclient-${connector}-${task}`, producer: `connector-producer-${connector}-${task}`, consumer: `connector-consumer-${connector}-${task}` };
+  const kafka = { worker, overrides: clientOverrides(config), connector: config, clientIds, logger };
+  if (cluster !== undefined) {
+    const { offsetTopic, offsetPartitions, transactionalId } = cluster;
+    return openKafkaLog({ ...kafka, offsets: { topic: offsetTopic, partitions: offsetPartitions }, ...(transactionalId === undefined ? {} : { transactionalId: () => transactionalId }) });
+  }
   const log = await openEmbeddedLog(logDirectory, { mode: 'writer', defaults: topics });
   if (!onKafka(worker)) return log;
-  const clientIds = { admin: `connector-adminclient-${connector}-${task}`, producer: `connector-producer-${connector}-${task}`, consumer: `connector-consumer-${connector}-${task}` };
-  return over(log, () => openKafkaLog({ worker, overrides: clientOverrides(config), connector: config, offsets: { log }, clientIds, logger }));
+  return over(log, () => openKafkaLog({ ...kafka, offsets: { log } }));
 }
 
 async function over(local: Log, open: () => Promise<Log>): Promise<Log> {

@@ -52,9 +52,9 @@ export async function startWorker({ directory, properties, connectors, readyMs }
   return runWorker({ files: [worker, ...files], port: Number(port), output: join(directory, 'worker.out'), ...(readyMs === undefined ? {} : { readyMs }) });
 }
 
-/** Starts `standalone FILES…`; resolves when REST answers on `port`, rejects with its output when it ends before that. */
-export async function runWorker({ files, port, output, environment = {}, readyMs = 60_000 }: { readonly files: readonly string[]; readonly port: number; readonly output: string; readonly environment?: Readonly<Record<string, string>>; readonly readyMs?: number }): Promise<RunningWorker> {
-  const child = spawn(process.execPath, [program, 'standalone', ...files], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
+/** Starts `standalone FILES…` (or another command); resolves when REST answers on `port`, rejects with its output when it ends before that. */
+export async function runWorker({ files, port, output, command = 'standalone', environment = {}, readyMs = 60_000 }: { readonly command?: 'standalone' | 'distributed'; readonly files: readonly string[]; readonly port: number; readonly output: string; readonly environment?: Readonly<Record<string, string>>; readonly readyMs?: number }): Promise<RunningWorker> {
+  const child = spawn(process.execPath, [program, command, ...files], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
   const tail = collect(child, output);
   const ended = new Promise<number | null>(resolve => { child.once('exit', resolve); });
   const rest = `http://127.0.0.1:${port}`;
