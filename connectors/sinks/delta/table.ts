@@ -1,11 +1,11 @@
 /** Delta tables by path: open, create, evolve. Files and commits: write.ts, commit.ts. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { sameType } from '../tables/column-types.ts';
-import { tableFolder } from '../tables/local-files.ts';
+import { diskError, makeFolder, tableFolder } from '../tables/local-files.ts';
 import { Parquet } from '../tables/parquet.ts';
 import type { RoaringBitmap } from '../tables/roaring.ts';
 import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
@@ -43,7 +43,7 @@ export function deltaFormat(warehouse: string): TableFormat {
 }
 
 async function create(location: string, { name, columns, key }: TableDefinition): Promise<void> {
-  await mkdir(location, { recursive: true });
+  await makeFolder(location);
   const now = Date.now();
   const outcome = await new DeltaLog(location).put([
     { commitInfo: commitInfo('CREATE TABLE', randomUUID(), now) },
@@ -113,17 +113,25 @@ class DeltaTable implements LakeTable {
     let bitmap = this.vectors.get(key);
     if (bitmap === undefined) {
       const file = vectorPath(descriptor);
-      bitmap = file === undefined ? inlineVector(descriptor) : vectorIn(await readFile(this.absolute(file)), descriptor);
+      bitmap = await this.readVector(file, descriptor);
       for (const other of this.vectors.keys()) if (other.startsWith(`${path}\u0000`)) this.vectors.delete(other);
       this.vectors.set(key, bitmap);
     }
     return bitmap;
   }
 
+  private async readVector(file: string | undefined, descriptor: DeletionVector): Promise<RoaringBitmap> {
+    try { return file === undefined ? inlineVector(descriptor) : vectorIn(await readFile(this.absolute(file)), descriptor); } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== undefined && code !== 'ENOENT' && !code.startsWith('ERR_')) throw diskError(error, this.location);
+      throw new FatalError(`A deletion vector of Delta table ${this.name.join('.')} (${file ?? 'in the log'}) is ${code === 'ENOENT' ? 'missing' : `damaged: ${(error as Error).message}`}`, { code: 'DELTA_DAMAGED', hint: 'Restore the file from a backup, or restore the table to an older version, then restart the task.', cause: error });
+    }
+  }
+
   tokens(): readonly Token[] { return [...this.log.state.transactions.values()].flatMap(transaction => decodeToken(transaction) ?? []); }
 
   async newDataFile(): Promise<string> {
-    await mkdir(this.location, { recursive: true });
+    await makeFolder(this.location);
     return join(this.location, `part-00000-${randomUUID()}.zstd.parquet`);
   }
 

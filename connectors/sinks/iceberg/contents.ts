@@ -1,6 +1,7 @@
 /** What a snapshot holds: its manifests, data files, deletion vectors and position delete files. Manifests never change, so each is read once. */
 import { readFile } from 'node:fs/promises';
 import { FatalError } from '../../../runtime/api/errors.ts';
+import { diskError } from '../tables/local-files.ts';
 import { RoaringBitmap } from '../tables/roaring.ts';
 import type { Long } from './format/avro.ts';
 import { currentSnapshot, type Metadata } from './format/metadata.ts';
@@ -24,7 +25,7 @@ export class ContentsReader {
   async read(metadata: Metadata): Promise<Contents> {
     const snapshot = currentSnapshot(metadata);
     if (this.last !== undefined && this.last.snapshot === snapshot?.['snapshot-id']) return this.last.contents;
-    const manifests = snapshot === undefined ? [] : decodeManifestList(await readFile(plain(snapshot['manifest-list'])));
+    const manifests = snapshot === undefined ? [] : await readWhole(snapshot['manifest-list'], decodeManifestList);
     const data = new Map<string, LiveEntry>(), vectors = new Map<string, LiveEntry>(), positionFiles = new Map<string, LiveEntry>();
     for (const manifest of manifests) {
       for (const entry of await this.entries(manifest)) {
@@ -44,7 +45,7 @@ export class ContentsReader {
     let entries = this.manifests.get(manifest.manifest_path);
     if (entries === undefined) {
       let rowId = manifest.first_row_id ?? undefined;
-      entries = decodeManifest(await readFile(plain(manifest.manifest_path))).map(entry => {
+      entries = (await readWhole(manifest.manifest_path, decodeManifest)).map(entry => {
         const file = entry.data_file;
         const first = file.first_row_id ?? rowId;
         if (file.first_row_id == null && rowId !== undefined) rowId += file.record_count;
@@ -69,7 +70,7 @@ export class ContentsReader {
     let bitmap = this.bitmaps.get(key);
     if (bitmap === undefined) {
       const offset = file.content_offset ?? 0;
-      bitmap = decodeVector((await readFile(plain(file.file_path))).subarray(offset, offset + (file.content_size_in_bytes ?? 0)));
+      bitmap = await readWhole(file.file_path, bytes => decodeVector(bytes.subarray(offset, offset + (file.content_size_in_bytes ?? 0))));
       this.remember(key, bitmap);
     }
     return bitmap;
@@ -86,13 +87,11 @@ export class ContentsReader {
     const missing = [...positionFiles.keys()].filter(path => !kept || !this.known.files.has(path));
     if (missing.length > 0 || !kept) {
       const byData = new Map(kept ? this.known.byData : []);
-      for (const file of missing) {
-        for (const [name, bitmap] of await readPositions(file)) {
-          const path = plain(name), all = new RoaringBitmap(), old = byData.get(path);
-          if (old !== undefined) all.or(old);
-          all.or(bitmap);
-          byData.set(path, all);
-        }
+      for (const [name, bitmap] of missing.length === 0 ? [] : await readPositions(missing)) {
+        const path = plain(name), all = new RoaringBitmap(), old = byData.get(path);
+        if (old !== undefined) all.or(old);
+        all.or(bitmap);
+        byData.set(path, all);
       }
       this.known = { files: new Set(positionFiles.keys()), byData };
     }
@@ -100,6 +99,16 @@ export class ContentsReader {
   }
   /** Takes over what a commit of ours has made of the position delete files. */
   rememberPositions(files: ReadonlySet<string>, byData: ReadonlyMap<string, RoaringBitmap>): void { this.known = { files, byData }; }
+}
+
+/** A file that the metadata names. Throws FatalError ICEBERG_DAMAGED when it is missing or not what it should be, RetriableError when the disk fails. */
+async function readWhole<T>(location: string, decode: (bytes: Buffer) => T): Promise<T> {
+  const path = plain(location);
+  try { return decode(await readFile(path)); } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && code !== 'ENOENT' && !code.startsWith('ERR_')) throw diskError(error, path);
+    throw new FatalError(`The Iceberg table names ${path}, which is ${code === 'ENOENT' ? 'missing' : `damaged: ${(error as Error).message}`}`, { code: 'ICEBERG_DAMAGED', hint: 'Restore the file from a backup, or roll the table back to an older snapshot, then restart the task.', cause: error });
+  }
 }
 
 function isPositions({ data_file: file }: LiveEntry): boolean { return file.content === 1 && file.file_format.toLowerCase() === 'parquet'; }

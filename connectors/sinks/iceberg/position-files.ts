@@ -3,7 +3,7 @@
  * (file_path, pos) with reserved field ids, sorted by both. One file may speak of many data files.
  */
 import { DuckDBDataChunk, type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { RetriableError } from '../../../runtime/api/errors.ts';
+import { FatalError, RetriableError } from '../../../runtime/api/errors.ts';
 import { ColumnBuffer } from '../tables/column-buffer.ts';
 import { literal } from '../tables/column-types.ts';
 import { diskError, syncFile } from '../tables/local-files.ts';
@@ -72,12 +72,12 @@ async function append(connection: DuckDBConnection, bitmaps: readonly RoaringBit
   appender.closeSync();
 }
 
-/** Positions by data file, the paths as they stand in the file. Throws RetriableError when it cannot be read. */
-export async function readPositions(path: string): Promise<ReadonlyMap<string, RoaringBitmap>> {
+/** Positions by data file, the paths as they stand in the files, all files together. Throws FatalError when one cannot be read. */
+export async function readPositions(files: readonly string[]): Promise<ReadonlyMap<string, RoaringBitmap>> {
   const found = new Map<string, RoaringBitmap>();
   try {
     await withDuck(async connection => {
-      const from = `read_parquet(${literal(path)})`;
+      const from = `read_parquet([${files.map(literal).join(', ')}], union_by_name = true)`;
       await connection.run(`CREATE TABLE paths AS SELECT (row_number() OVER ())::INTEGER AS ordinal, path FROM (SELECT DISTINCT file_path AS path FROM ${from})`);
       const bitmaps = (await connection.runAndReadAll('SELECT path FROM paths ORDER BY ordinal')).getRowsJson().map(([name]) => {
         const bitmap = new RoaringBitmap();
@@ -92,7 +92,7 @@ export async function readPositions(path: string): Promise<ReadonlyMap<string, R
       }
     });
   } catch (error) {
-    throw new RetriableError('A position delete file could not be read', { code: 'ICEBERG_READ', hint: `See whether ${path} is there and readable.`, cause: error });
+    throw new FatalError('Position delete files of an Iceberg table cannot be read', { code: 'ICEBERG_DAMAGED', hint: `See whether ${files.join(', ')} are there and readable; restore what is missing from a backup.`, cause: error });
   }
   return found;
 }

@@ -1,10 +1,10 @@
 /** Iceberg tables in Hadoop's layout on local disk: open, create, evolve. What a commit writes: commit.ts. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { sameType, widened } from '../tables/column-types.ts';
-import { tableFolder } from '../tables/local-files.ts';
+import { makeFolder, tableFolder } from '../tables/local-files.ts';
 import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefinition, TableFormat, Token } from '../tables/table.ts';
 import { COMMIT_ID, SnapshotWriter, TOKENS } from './commit.ts';
 import { ContentsReader } from './contents.ts';
@@ -39,7 +39,7 @@ export function icebergFormat(warehouse: string, { history = 100, version = 3 }:
 }
 
 async function create(location: string, { name, columns, key }: TableDefinition, version: 2 | 3): Promise<void> {
-  await mkdir(join(location, 'data'), { recursive: true });
+  await makeFolder(join(location, 'data'));
   const outcome = await new MetadataFiles(location).put(newMetadata({ uuid: randomUUID(), location, version, columns, key, now: Date.now() }));
   if (outcome === 'unknown') throw new FatalError(`Table ${name.join('.')} could not be made in ${location}`, { code: 'ICEBERG_CREATE', hint: 'See whether the warehouse is writable and its file system has hard links.' });
 }
@@ -101,7 +101,7 @@ class IcebergTable implements LakeTable {
 
   async newDataFile(): Promise<string> {
     const folder = join(this.location, 'data');
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     return join(folder, `${randomUUID()}.parquet`);
   }
 

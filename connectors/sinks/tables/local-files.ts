@@ -24,6 +24,11 @@ export async function syncFile(path: string): Promise<void> {
   }
 }
 
+/** Makes a folder and those above it. Throws RetriableError WAREHOUSE_DISK. */
+export async function makeFolder(path: string): Promise<void> {
+  try { await mkdir(path, { recursive: true }); } catch (error) { throw diskError(error, path); }
+}
+
 /** A new file, on the disk when it resolves. Throws RetriableError WAREHOUSE_DISK. */
 export async function writeDurable(path: string, bytes: Uint8Array): Promise<void> {
   try {

@@ -1,6 +1,6 @@
 /** Parquet files through DuckDB: writing buffered rows, scanning key columns, fetching single rows. */
 import { DuckDBDataChunk, DuckDBInstance, type DuckDBConnection, type DuckDBType } from '@duckdb/node-api';
-import { RetriableError } from '../../../runtime/api/errors.ts';
+import { FatalError, RetriableError, TributaryError } from '../../../runtime/api/errors.ts';
 import { ColumnBuffer, type RowBuffer } from './column-buffer.ts';
 import { duckType, identifier, literal } from './column-types.ts';
 import { syncFile } from './local-files.ts';
@@ -85,16 +85,20 @@ export class Parquet implements AsyncDisposable {
 
   /** Reads the columns of a whole file, in file order. */
   async scan(path: string, columns: readonly Column[], onRows: OnRows): Promise<void> {
-    const select = await this.select(path, columns);
-    await this.stream(`SELECT file_row_number, ${select} FROM read_parquet(${literal(path)}, file_row_number = true) AS f`, columns, onRows);
+    await readable(path, async () => {
+      const select = await this.select(path, columns);
+      await this.stream(`SELECT file_row_number, ${select} FROM read_parquet(${literal(path)}, file_row_number = true) AS f`, columns, onRows);
+    });
   }
 
   /** Reads the columns of single rows of a file, in any order. */
   async readAt(path: string, positions: readonly number[], columns: readonly Column[], onRows: OnRows): Promise<void> {
     await this.fillPositions('wanted', positions);
-    const select = await this.select(path, columns);
     const least = positions.reduce((a, b) => Math.min(a, b), Infinity), most = positions.reduce((a, b) => Math.max(a, b), 0);
-    await this.stream(`SELECT file_row_number, ${select} FROM read_parquet(${literal(path)}, file_row_number = true) AS f WHERE file_row_number BETWEEN ${least} AND ${most} AND file_row_number IN (SELECT position FROM wanted)`, columns, onRows);
+    await readable(path, async () => {
+      const select = await this.select(path, columns);
+      await this.stream(`SELECT file_row_number, ${select} FROM read_parquet(${literal(path)}, file_row_number = true) AS f WHERE file_row_number BETWEEN ${least} AND ${most} AND file_row_number IN (SELECT position FROM wanted)`, columns, onRows);
+    });
     await this.connection.run('DROP TABLE wanted');
   }
 
@@ -126,6 +130,16 @@ export class Parquet implements AsyncDisposable {
   /** Runs a statement and returns its rows as DuckDB's JSON-friendly values; for a format's own Parquet (checkpoints). */
   async query(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
     return (await this.connection.runAndReadAll(sql)).getRowObjectsJson();
+  }
+}
+
+/** DuckDB's complaint about a data file as an error that says what to do; its own text may hold values. */
+async function readable(path: string, read: () => Promise<void>): Promise<void> {
+  try { await read(); } catch (error) {
+    if (error instanceof TributaryError || !(error instanceof Error)) throw error;
+    const [kind = ''] = error.message.split(':');
+    if (kind.startsWith('Out of Memory')) throw new FatalError(`Reading the data file ${path} takes more memory than this sink has`, { code: 'SINK_MEMORY', hint: 'Raise sink.memory.bytes.', cause: error });
+    throw new FatalError(`The data file ${path} cannot be read (${kind})`, { code: 'DATA_FILE_DAMAGED', hint: 'Restore the file from a backup, or roll the table back to a version without it, then restart the task.', cause: error });
   }
 }
 
