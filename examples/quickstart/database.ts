@@ -1,5 +1,6 @@
 /** The quickstart's database: a throwaway PostgreSQL from npm, or a database of its own on the server of DATABASE_URL. */
 import pg from 'pg';
+import { until } from '../../tests/kit/condition.ts';
 import { startPostgres } from '../../tests/kit/postgres.ts';
 
 export const SLOT = 'tributary_quickstart';
@@ -13,6 +14,8 @@ export interface Database extends AsyncDisposable {
   readonly user: string;
   readonly password: string;
   readonly name: string;
+  /** As `database.sslmode` takes it. */
+  readonly sslMode: string;
   /** For the screen: whose server it is. */
   readonly description: string;
   connect(): Promise<pg.Client>;
@@ -24,36 +27,51 @@ export async function openDatabase(url: string | undefined): Promise<Database> {
   const server = await startPostgres({ version: 17, settings: { fsync: 'on' } });
   const { host, port, user, password } = server;
   return {
-    host, port, user, password, name: 'postgres', description: `throwaway PostgreSQL 17 on port ${port}`,
+    host, port, user, password, name: 'postgres', sslMode: 'prefer', description: `throwaway PostgreSQL 17 on port ${port}`,
     connect: () => connected({ host, port, user, password, database: 'postgres' }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
+/** Refuses, with what to do, before anything is made. */
 async function visit(url: string): Promise<Database> {
-  const { hostname, port, username, password } = new URL(url);
-  const facts = { host: hostname, port: Number(port === '' ? 5432 : port), user: decodeURIComponent(username), password: decodeURIComponent(password) };
-  const admin = await connected({ connectionString: url });
+  const own = parsed(url);
+  const facts = { host: own.hostname.replace(/^\[|\]$/g, ''), port: Number(own.port === '' ? 5432 : own.port), user: decodeURIComponent(own.username), password: decodeURIComponent(own.password), sslMode: own.searchParams.get('sslmode') ?? 'prefer' };
+  own.pathname = `/${OWN_DATABASE}`;
+  const admin = await connected({ connectionString: url }).catch((error: Error) => { throw new Error(`The server of DATABASE_URL (${facts.host}:${facts.port}) cannot be reached as ${facts.user}: ${error.message}`, { cause: error }); });
   try {
-    const { rows } = await admin.query<{ wal_level: string; taken: boolean }>(`SELECT current_setting('wal_level') AS wal_level, EXISTS (SELECT 1 FROM pg_database WHERE datname = $1) AS taken`, [OWN_DATABASE]);
-    if (rows[0]?.wal_level !== 'logical') throw new Error(`The server of DATABASE_URL has wal_level=${rows[0]?.wal_level ?? '?'}. Run: ALTER SYSTEM SET wal_level = logical; and restart the server.`);
-    if (rows[0].taken) throw new Error(`The server of DATABASE_URL already has a database ${OWN_DATABASE}, and the quickstart takes no other's. If it is left over: DROP DATABASE ${OWN_DATABASE};`);
-    await admin.query(`CREATE DATABASE ${OWN_DATABASE}`);
+    const { rows } = await admin.query<{ wal_level: string; database: boolean; slot: boolean; replication: boolean; createdb: boolean }>(`
+      SELECT current_setting('wal_level') AS wal_level, EXISTS (SELECT 1 FROM pg_database WHERE datname = $1) AS database, EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $2) AS slot,
+        rolsuper OR rolreplication AS replication, rolsuper OR rolcreatedb AS createdb FROM pg_roles WHERE rolname = current_user`, [OWN_DATABASE, SLOT]);
+    const [found] = rows;
+    if (found?.wal_level !== 'logical') throw new Error(`The server of DATABASE_URL has wal_level=${found?.wal_level ?? '?'}. Run: ALTER SYSTEM SET wal_level = logical; and restart the server.`);
+    if (!found.replication || !found.createdb) throw new Error(`The user of DATABASE_URL may not ${found.replication ? 'make a database' : 'replicate'}. Run: ALTER ROLE ${pg.escapeIdentifier(facts.user)} REPLICATION CREATEDB;`);
+    const left = [found.slot ? `slot ${SLOT}` : undefined, found.database ? `database ${OWN_DATABASE}` : undefined].filter(one => one !== undefined).join(' and a ');
+    if (left !== '') throw new Error(`The server of DATABASE_URL already has a ${left}, and the quickstart takes no other's. If it is left over: SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${SLOT}'; DROP DATABASE IF EXISTS ${OWN_DATABASE};`);
+    await admin.query(`CREATE DATABASE ${OWN_DATABASE} TEMPLATE template0 ENCODING 'UTF8'`);
   } finally { await admin.end(); }
-  return { ...facts, name: OWN_DATABASE, description: `database ${OWN_DATABASE} on ${facts.host}:${facts.port}`, connect: () => connected({ ...facts, database: OWN_DATABASE }), [Symbol.asyncDispose]: () => leave(url) };
+  return { ...facts, name: OWN_DATABASE, description: `database ${OWN_DATABASE} on ${facts.host}:${facts.port}`, connect: () => connected({ connectionString: own.href }), [Symbol.asyncDispose]: () => leave(url) };
 }
 
-/** The publication goes with the database; the slot has to go first. */
+function parsed(url: string): URL {
+  let own: URL | undefined;
+  try { own = new URL(url); } catch { /* told below */ }
+  if (own === undefined || !/^postgres(ql)?:$/.test(own.protocol) || own.hostname === '') throw new Error('DATABASE_URL is no address of a PostgreSQL. Write postgres://USER:PASSWORD@HOST:PORT/DATABASE.');
+  return own;
+}
+
+/** The publication goes with the database; the slot has to go first, and the connection that reads it before that. */
 async function leave(url: string): Promise<void> {
   const admin = await connected({ connectionString: url });
   try {
-    await admin.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active', [SLOT]);
-    for (let attempt = 0; attempt < 50; attempt++) {
-      const { rowCount } = await admin.query('SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND active', [SLOT]);
-      if (rowCount === 0) break;
-    }
+    await until('the slot to be free', async () => {
+      const { rowCount } = await admin.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active', [SLOT]);
+      return rowCount === 0;
+    });
     await admin.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND database = $2', [SLOT, OWN_DATABASE]);
-    await admin.query(`DROP DATABASE IF EXISTS ${OWN_DATABASE} WITH (FORCE)`);
+    // FORCE is younger than PostgreSQL 12.
+    await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [OWN_DATABASE]);
+    await admin.query(`DROP DATABASE IF EXISTS ${OWN_DATABASE}`);
   } finally { await admin.end(); }
 }
 

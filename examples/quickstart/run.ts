@@ -19,24 +19,44 @@ const FORMATS = ['iceberg', 'delta'] as const;
 const FILES = ['worker', 'source', ...FORMATS];
 const CATCH_UP_MS = 120_000;
 
-const { values: { keep, seconds } } = parseArgs({ options: { keep: { type: 'boolean', default: false }, seconds: { type: 'string', default: '20' } }, allowPositionals: true });
+const USAGE = `npm run quickstart -- [--keep] [--seconds N]
+
+  --keep        leave database, worker and tables running until Ctrl-C
+  --seconds N   how long the workload runs, 20 without it
+
+DATABASE_URL=postgres://USER:PASSWORD@HOST:PORT/DATABASE takes your server: a database of its own is made there, and removed
+at the end and on Ctrl-C.`;
+const { keep, seconds } = given();
 const say = (line = ''): void => { process.stdout.write(`${line}\n`); };
 
 const stop = new AbortController();
 process.once('SIGINT', () => { say('\nstopping; once more ends at once'); stop.abort(new Error('stopped by Ctrl-C')); process.once('SIGINT', () => process.exit(130)); });
-process.once('SIGTERM', () => { stop.abort(new Error('stopped by SIGTERM')); });
+for (const signal of ['SIGTERM', 'SIGHUP']) process.once(signal, () => { stop.abort(new Error(`stopped by ${signal}`)); });
 
 try {
   process.exitCode = await quickstart() ? 0 : 1;
 } catch (error) {
-  say(`\nquickstart failed: ${error instanceof Error ? error.message : String(error)}`);
+  say(stop.signal.aborted ? '\nstopped; its database is gone' : `\nquickstart failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = stop.signal.aborted ? 130 : 1;
 }
 
+/** The options; ends the process on --help (status 0) and on wrong ones (status 2). */
+function given(): { readonly keep: boolean; readonly seconds: number } {
+  try {
+    const { values: { keep, seconds, help } } = parseArgs({ options: { keep: { type: 'boolean', default: false }, seconds: { type: 'string', default: '20' }, help: { type: 'boolean', default: false } } });
+    if (help) { process.stdout.write(`${USAGE}\n`); process.exit(0); }
+    if (!/^[1-9]\d{0,4}$/.test(seconds)) throw new TypeError(`--seconds needs a whole number from 1, not '${seconds}'`);
+    return { keep, seconds: Number(seconds) };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}\n`);
+    process.exit(2);
+  }
+}
+
 async function quickstart(): Promise<boolean> {
-  const home = newHome();
   using reader = await openLakeReader();
   await using database = await openDatabase(process.env['DATABASE_URL']);
+  const home = newHome();
   say(`database   ${database.description}`);
   const client = await database.connect();
   try {
@@ -46,7 +66,7 @@ async function quickstart(): Promise<boolean> {
     say(`worker     ${worker.rest}, log and tables in ${home}\n`);
     const workload = startWorkload(await database.connect());
     const screen = new Screen();
-    try { await watch(worker, screen, Date.now() + Number(seconds) * 1000, () => workload.changes); } finally { await workload.stop(); }
+    try { await watch(worker, screen, Date.now() + seconds * 1000, () => workload.changes); } finally { await workload.stop(); }
     const caughtUp = Date.now();
     const expected = new Map(await Promise.all(COMPARED.map(async table => [table.name, await sourceRows(client, table)] as const)));
     const outcomes = await settle(reader, home, expected, worker, screen, () => workload.changes);
@@ -72,7 +92,7 @@ async function start(home: string, database: Database): Promise<RunningWorker> {
     files: FILES.map(name => join(projectRoot, 'examples', 'quickstart', `${name}.properties`)), port, output: join(home, 'worker.out'),
     environment: {
       QUICKSTART_HOME: home, QUICKSTART_REST_PORT: String(port), QUICKSTART_PG_HOST: database.host, QUICKSTART_PG_PORT: String(database.port),
-      QUICKSTART_PG_USER: database.user, QUICKSTART_PG_PASSWORD: database.password, QUICKSTART_PG_DATABASE: database.name, QUICKSTART_PG_SLOT: SLOT,
+      QUICKSTART_PG_USER: database.user, QUICKSTART_PG_PASSWORD: database.password, QUICKSTART_PG_DATABASE: database.name, QUICKSTART_PG_SSLMODE: database.sslMode, QUICKSTART_PG_SLOT: SLOT,
     },
   });
 }
@@ -121,7 +141,7 @@ function verdict(outcomes: readonly Outcome[], reader: LakeReader, changes: numb
 function commands(home: string, { rest }: RunningWorker): void {
   const iceberg = join(home, 'iceberg', 'public', 'orders'), delta = join(home, 'delta', 'public', 'orders');
   say(`
-The tables lie in ${home}
+The tables lie in ${home} until you remove it.
   DuckDB     INSTALL iceberg; LOAD iceberg; SELECT status, count(*) FROM iceberg_scan('${iceberg}') GROUP BY ALL;
              INSTALL delta; LOAD delta; SELECT status, count(*) FROM delta_scan('${delta}') GROUP BY ALL;
   PyIceberg  python -c "from pyiceberg.table import StaticTable as T; from pathlib import Path as P; m=max(P('${iceberg}/metadata').glob('*.metadata.json'), key=lambda f: f.stat().st_mtime); print(T.from_metadata(str(m)).scan().to_arrow().num_rows)"

@@ -18,7 +18,9 @@ export class Screen {
   /** On a terminal each call overwrites the last drawing; elsewhere one joined line every two seconds. */
   draw(lines: readonly string[]): void {
     if (this.live) {
-      process.stdout.write(`${this.drawn > 0 ? `\u001b[${this.drawn}A` : ''}${lines.map(line => `\u001b[2K${line}\n`).join('')}`);
+      // A line that the terminal wraps would take two, and the next drawing would begin too low.
+      const width = Math.max(20, process.stdout.columns - 1);
+      process.stdout.write(`${this.drawn > 0 ? `\u001b[${this.drawn}A` : ''}${lines.map(line => `\u001b[2K${line.slice(0, width)}\n`).join('')}`);
       this.drawn = lines.length;
     } else if (Date.now() - this.lastPlain >= 2000) {
       this.lastPlain = Date.now();
@@ -41,10 +43,12 @@ const count = (value: number): string => Math.round(value).toLocaleString('en-GB
 
 /** Progress of the snapshot, pace, lag and last commits, from two samplings `seconds` apart. */
 export function screenLines(now: readonly Sample[], before: readonly Sample[], seconds: number, changes: number): string[] {
+  const left = sum(now, 'snapshot_seconds_left'), running = sum(now, 'snapshot_running') > 0;
   const progress = now.filter(({ name }) => name === 'snapshot_rows_done').map(({ labels, value }) => {
-    const left = sum(now, 'snapshot_seconds_left', { table: labels['table'] ?? '' });
-    return `${labels['table'] ?? ''} ${count(value)} rows${left > 0.5 ? `, ${left.toFixed(0)} s left` : ''}`;
+    const table = labels['table'] ?? '', total = Math.max(value, sum(now, 'snapshot_rows_total', { table }));
+    return `${table} ${count(value)}${running ? ` of about ${count(total)}` : ''} rows`;
   });
+  const time = progress.length === 0 ? 'waiting' : running ? `${Math.max(1, left).toFixed(0)} s left` : 'done';
   const pace = (name: string, connector: string): string => `${count(Math.max(0, sum(now, name, { connector }) - sum(before, name, { connector })) / seconds)}/s`;
   const sink = (format: string): string => {
     const connector = `shop-${format}`, committed = sum(now, 'sink_last_commit_timestamp_seconds', { connector });
@@ -52,7 +56,7 @@ export function screenLines(now: readonly Sample[], before: readonly Sample[], s
     return `  ${format.padEnd(8)} ${pace('sink_records_total', connector).padStart(10)}   ${count(sum(now, 'sink_lag_records', { connector }))} records behind   ${last}`;
   };
   return [
-    `  snapshot ${progress.length > 0 ? progress.join(' · ') : 'waiting'}`,
+    `  snapshot ${[time, ...progress].join(' · ')}`,
     `  source   ${pace('source_records_total', 'shop').padStart(10)}   ${count(changes)} row changes made`,
     sink('iceberg'), sink('delta'),
   ];

@@ -129,7 +129,7 @@ describe('the image', () => {
         }, 120_000);
       }
     };
-    const first = await image.start(options);
+    await using first = await image.start(options);
     await answers(first, rest);
     expect(readFileSync(`/proc/${first.pid}/status`, 'utf8')).toMatch(/^Uid:\t10001\t10001\t10001\t10001$/m);
     expect(readFileSync(`/proc/${first.pid}/status`, 'utf8')).toMatch(/^NSpid:\t\d+\t1$/m);
@@ -140,7 +140,7 @@ describe('the image', () => {
     first.signal('SIGKILL');
     expect(await first.ended).not.toBe(0);
     await server.sql("INSERT INTO orders (customer_id, amount) SELECT 1, i FROM generate_series(1, 500) i; UPDATE orders SET status = 'paid' WHERE id % 3 = 0; DELETE FROM orders WHERE id % 7 = 0", 'shop');
-    const second = await image.start(options);
+    await using second = await image.start(options);
     await answers(second, rest);
     await equal();
     await server.sql("UPDATE orders SET status = 'sent' WHERE id % 5 = 0", 'shop');
@@ -149,7 +149,7 @@ describe('the image', () => {
     expect(second.output()).toContain('worker stopping');
     expect(`${first.output()}${second.output()}`).not.toContain('canary-7f3');
 
-    const third = await image.start(options);
+    await using third = await image.start(options);
     await answers(third, rest);
     await equal();
     third.signal('SIGTERM');
@@ -161,7 +161,7 @@ describe('the image', () => {
     const { options, config } = await folders(home.path);
     const { mounts = {} } = options;
     const refused = async (changed: ContainerOptions): Promise<string> => {
-      const container = await image.start({ ...options, ...changed });
+      await using container = await image.start({ ...options, ...changed });
       expect(await container.ended).toBe(1);
       return container.output();
     };
@@ -176,7 +176,7 @@ describe('the image', () => {
     chmodSync(join(config, 'worker.properties'), 0o644);
     chownSync(join(home.path, 'log'), 0, 0);
     expect(await refused({})).toMatch(/The log directory \/var\/lib\/tributary\/log cannot be opened.*\[LOG_UNREADABLE\]/);
-    const plugins = await image.start({ command: ['plugins'] });
+    await using plugins = await image.start({ command: ['plugins'] });
     expect(await plugins.ended).toBe(0);
     expect(plugins.output()).toContain('org.tributary.iceberg.IcebergSinkConnector');
     expect(normalize(image.config.WorkingDir)).toBe('/var/lib/tributary');

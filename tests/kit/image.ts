@@ -32,7 +32,8 @@ export interface ContainerOptions {
   /** Folder of the host → where it is mounted, `:ro` at the end for read-only. */
   readonly mounts?: Readonly<Record<string, string>>;
 }
-export interface Container {
+/** Killed, where it still runs, when it is disposed of. */
+export interface Container extends AsyncDisposable {
   /** The host's number of the container's process 1. */
   readonly pid: number;
   /** Standard output and standard error, the last 64 KiB. */
@@ -123,7 +124,8 @@ async function start(root: string, config: ImageConfig, { command = config.Cmd, 
     const { status, stdout, stderr } = spawnSync('nsenter', ['--target', String(pid), '--mount', '--pid', `--root`, '--', '/bin/sh', '-c', 'exec "$@"', 'sh', ...program], { env, encoding: 'utf8', timeout: 30_000 });
     return { status, text: `${stdout}${stderr}` };
   };
-  return { pid, output, ended, signal: name => { if (child.exitCode === null && pid > 0) process.kill(pid, name); }, health: () => inside(config.Healthcheck.Test.slice(1)) };
+  const signal = (name: NodeJS.Signals): void => { if (child.exitCode === null && child.signalCode === null && pid > 0) try { process.kill(pid, name); } catch { /* it has ended */ } };
+  return { pid, output, ended, signal, health: () => inside(config.Healthcheck.Test.slice(1)), [Symbol.asyncDispose]: async () => { signal('SIGKILL'); await ended; } };
 }
 
 function childOf(pid: number): number | undefined {
