@@ -17,6 +17,8 @@ export interface SourcePipeline {
   readonly connector: string;
   readonly task: SourceTask;
   readonly log: Log;
+  /** Opened by whoever had to shut earlier writers out before the source read its offset, and closed by them; one of its own when left out. */
+  readonly writer?: LogWriter;
   readonly keyConverter: Converter;
   readonly valueConverter: Converter;
   readonly headerConverter: Converter;
@@ -26,9 +28,14 @@ export interface SourcePipeline {
   readonly topicSeen: (topic: string) => void;
 }
 
+/** Name of a connector's writer: a later one of the same name shuts the earlier one out. */
+export function sourceWriter(connector: string): string { return `source:${connector}`; }
+
 /** Runs until the source ends (after `signal`) or something fails; everything taken by then is in the log or will be read again. */
 export async function runSourcePipeline(pipeline: SourcePipeline, signal: AbortSignal): Promise<void> {
-  await using writer = await pipeline.log.writer(`source:${pipeline.connector}`);
+  await using own = pipeline.writer === undefined ? await pipeline.log.writer(sourceWriter(pipeline.connector)) : undefined;
+  const writer = pipeline.writer ?? own;
+  if (writer === undefined) throw new TypeError('a pipeline has a writer');
   const run = new Run(pipeline, writer, signal);
   for await (const batch of pipeline.task.batches(signal)) await run.take(batch);
   await run.finish();

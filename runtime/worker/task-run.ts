@@ -12,7 +12,7 @@ import type { Log } from '../log/log.ts';
 import { DeadLetters } from '../pipeline/dead-letters.ts';
 import type { SinkConverters } from '../pipeline/sink-batch.ts';
 import { runSinkPipeline } from '../pipeline/sink-pipeline.ts';
-import { runSourcePipeline } from '../pipeline/source-pipeline.ts';
+import { runSourcePipeline, sourceWriter } from '../pipeline/source-pipeline.ts';
 import type { ToleranceOptions } from '../pipeline/tolerance.ts';
 import { createTransforms } from '../transforms/transforms.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
@@ -71,6 +71,8 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
   const { key, value, header } = convertersFor(order.config, order.worker);
   const transforms = createTransforms(order.config) as readonly Transform<SourceRecord>[];
   const memory = log.state('source-memory');
+  // First: what an earlier task left open is ended by it, so that the offset read below is the last one there is.
+  await using writer = await log.writer(sourceWriter(order.connector));
   await using task = await plugin.open(config, {
     connector: order.connector, task: order.task, logger, metrics,
     memory: { get: () => memory.get(order.connector), put: text => memory.put([[order.connector, text]]) },
@@ -81,7 +83,7 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
   }, extra);
   running();
   await runSourcePipeline({
-    connector: order.connector, task, log, keyConverter: key, valueConverter: value,
+    connector: order.connector, task, log, writer, keyConverter: key, valueConverter: value,
     headerConverter: header, transforms, metrics, topicSeen,
   }, signal);
 }
