@@ -26,8 +26,8 @@ export interface KafkaOptions {
   readonly listeners?: readonly SecureListener[];
   /** Broker properties on top of the kit's. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Opens one more plain listener per broker that tells clients to come to these ports of 127.0.0.1: a proxy's. */
-  readonly proxyPorts?: readonly number[];
+  /** One more plain listener per broker, on `listen`, that tells clients to come to `advertise`: a proxy that stands before it. */
+  readonly proxies?: readonly { readonly listen: number; readonly advertise: number }[];
   /** The brokers' certificate is expired. */
   readonly expired?: boolean;
 }
@@ -35,8 +35,6 @@ export interface KafkaOptions {
 export interface KafkaBroker {
   readonly id: number;
   readonly port: number;
-  /** Real port behind this broker's entry of `proxyPorts`. */
-  readonly proxiedPort: number;
   start(): Promise<void>;
   /** Controlled shutdown; `kill` is SIGKILL. */
   stop(): Promise<void>;
@@ -83,13 +81,13 @@ export function loggingArguments(version: KafkaVersion, directory: string, level
   return [`-Dlog4j2.configurationFile=${path}`];
 }
 
-interface Node { readonly id: number; readonly directory: string; readonly port: number; readonly controller: number; readonly proxied: number; readonly secure: Readonly<Record<string, number>> }
+interface Node { readonly id: number; readonly directory: string; readonly port: number; readonly controller: number; readonly secure: Readonly<Record<string, number>> }
 
 function properties(node: Node, nodes: readonly Node[], options: KafkaOptions, keys: KafkaKeys | undefined): string {
   const secure = options.listeners ?? [];
-  const proxy = options.proxyPorts?.[node.id - 1];
-  const listeners = [`PLAINTEXT://127.0.0.1:${node.port}`, `CONTROLLER://127.0.0.1:${node.controller}`, ...secure.map(name => `${name}://127.0.0.1:${node.secure[name]}`), ...(proxy === undefined ? [] : [`PROXIED://127.0.0.1:${node.proxied}`])];
-  const advertised = [`PLAINTEXT://127.0.0.1:${node.port}`, ...secure.map(name => `${name}://localhost:${node.secure[name]}`), ...(proxy === undefined ? [] : [`PROXIED://127.0.0.1:${proxy}`])];
+  const proxy = options.proxies?.[node.id - 1];
+  const listeners = [`PLAINTEXT://127.0.0.1:${node.port}`, `CONTROLLER://127.0.0.1:${node.controller}`, ...secure.map(name => `${name}://127.0.0.1:${node.secure[name]}`), ...(proxy === undefined ? [] : [`PROXIED://127.0.0.1:${proxy.listen}`])];
+  const advertised = [`PLAINTEXT://127.0.0.1:${node.port}`, ...secure.map(name => `${name}://localhost:${node.secure[name]}`), ...(proxy === undefined ? [] : [`PROXIED://127.0.0.1:${proxy.advertise}`])];
   const copies = String(Math.min(3, nodes.length)), least = nodes.length > 2 ? '2' : '1';
   const jaas = (name: string, options_ = ''): string => `org.apache.kafka.common.security.${name} required${options_};`;
   const all: Record<string, string> = {
@@ -128,7 +126,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaClust
   for (let id = 1; id <= (options.brokers ?? 1); id++) {
     const secure: Record<string, number> = {};
     for (const name of options.listeners ?? []) secure[name] = await freePort();
-    nodes.push({ id, directory: join(directory, `node-${id}`), port: await freePort(), controller: await freePort(), proxied: await freePort(), secure });
+    nodes.push({ id, directory: join(directory, `node-${id}`), port: await freePort(), controller: await freePort(), secure });
   }
   const id = Buffer.from(`tributary-test-${process.pid}`.padEnd(16, '-').slice(-16)).toString('base64url').replace(/^-/, 'A');
   const tools = ['-Xmx192m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', ...loggingArguments(version, directory, 'ERROR'), '-cp', classPath];
@@ -144,7 +142,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaClust
   return {
     version, id, brokers, directory, classPath, keys,
     bootstrap: nodes.map(({ port }) => `127.0.0.1:${port}`).join(','),
-    proxied: (options.proxyPorts ?? []).map(port => `127.0.0.1:${port}`).join(','),
+    proxied: (options.proxies ?? []).map(({ advertise }) => `127.0.0.1:${advertise}`).join(','),
     secure: listener => nodes.map(({ secure }) => `localhost:${secure[listener]}`).join(','),
     java: async (main, args, { timeoutMs = 120_000 } = {}) => (await run(java(), [...tools, main, ...args], { timeout: timeoutMs, maxBuffer: 1 << 28, encoding: 'utf8' })).stdout,
     [Symbol.asyncDispose]: stopAll,
@@ -164,7 +162,7 @@ function brokerOf(node: Node, version: KafkaVersion, classPath: string, shared: 
     try { await ended; } finally { clearTimeout(late); }
   };
   return {
-    id: node.id, port: node.port, proxiedPort: node.proxied,
+    id: node.id, port: node.port,
     start: async () => {
       const out = openSync(log, 'w');
       const started = spawn(java(), ['-Xms96m', '-Xmx384m', '-XX:+UseG1GC', '-XX:TieredStopAtLevel=1', ...loggingArguments(version, shared), '-cp', classPath, 'kafka.Kafka', join(node.directory, 'server.properties')], { stdio: ['ignore', out, out] });

@@ -1,6 +1,6 @@
 /**
  * Sends sealed batches: idempotent, in order, one request in flight per leader, and in transactions when it has a
- * transactional id. What Kafka's own producer does about each error is done here too; docs/reference/kafka-errors.md has the table.
+ * transactional id. What Kafka's own producer does about each error is done here too; protocol/error-codes.ts has the table.
  *
  * A partition's batches carry one running sequence, by which the broker drops what it has already. After a failure whose
  * outcome is not known the sequence is not known either: a new producer id begins anew before the next batch.
