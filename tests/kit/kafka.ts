@@ -98,6 +98,8 @@ function properties(node: Node, nodes: readonly Node[], options: KafkaOptions, k
     'offsets.topic.replication.factor': copies, 'offsets.topic.num.partitions': '4', 'transaction.state.log.replication.factor': copies, 'transaction.state.log.min.isr': least, 'transaction.state.log.num.partitions': '4',
     'share.coordinator.state.topic.replication.factor': copies, 'share.coordinator.state.topic.min.isr': least, 'share.coordinator.state.topic.num.partitions': '2',
     'min.insync.replicas': least, 'group.initial.rebalance.delay.ms': '0', 'num.network.threads': '2', 'num.io.threads': '4', 'log.cleaner.dedupe.buffer.size': '16777216',
+    // Tests write records with timestamps of long ago, which retention would delete.
+    'log.retention.ms': '-1',
     'broker.session.timeout.ms': '6000', 'log.initial.task.delay.ms': '500',
   };
   for (const name of secure) {

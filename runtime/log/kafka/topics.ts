@@ -10,14 +10,14 @@ import { EARLIEST, LATEST, listOffsets } from './protocol/fetch-api.ts';
 import type { TopicMetadata } from './protocol/metadata-api.ts';
 
 const NAME = /^[a-zA-Z0-9._-]{1,249}$/;
-const EXISTS = 36;
+const EXISTS = 36, UNKNOWN_TOPIC = 3;
 /** How long a topic that the brokers should make by themselves may take to appear. */
 const AUTO_CREATE_MS = 10_000;
 const VISIBLE_MS = 30_000;
 /** How often a cluster is asked whether topics came or went. */
 const WATCH_MS = 5_000;
 const CONFIG_KEYS = ['cleanup.policy', 'retention.bytes', 'retention.ms', 'compression.type'];
-const CONFIG_AGE_MS = 60_000;
+const CONFIG_AGE_MS = 60_000, CONFIG_WAIT_MS = 5_000;
 
 export interface TopicsOptions {
   /** Rules of `topic.creation.*`; undefined: brokers make topics by themselves where they are allowed to. */
@@ -49,10 +49,7 @@ export class Topics {
   private async described(topics: readonly TopicMetadata[]): Promise<TopicDescription[]> {
     const now = performance.now();
     const missing = topics.filter(({ id }) => now - (this.configs.get(id)?.at ?? Number.NEGATIVE_INFINITY) > CONFIG_AGE_MS);
-    if (missing.length > 0) {
-      const found = await this.client.retrying('describe topics', () => this.client.request('any', describeTopicConfigs, { names: missing.map(({ name }) => name), keys: CONFIG_KEYS }));
-      for (const { name, id } of missing) this.configs.set(id, { at: now, found: found.find(one => one.name === name && one.error === 0) });
-    }
+    if (missing.length > 0) await this.describe(missing);
     return topics.map(({ name, id, partitions }) => {
       const values = this.configs.get(id)?.found?.values ?? {};
       const number = (key: string): number => Number(values[key] ?? '-1');
@@ -63,6 +60,19 @@ export class Topics {
         deleteUncommitted: true, compression: codec === 'producer' ? this.options.compression : codec === 'uncompressed' ? 'none' : codec as Compression,
       };
     });
+  }
+
+  /** A broker may not know a new topic yet that another one has told of; one that is deleted meanwhile stays without configs. */
+  private async describe(topics: readonly TopicMetadata[]): Promise<void> {
+    const deadline = performance.now() + CONFIG_WAIT_MS;
+    for (let left = topics; left.length > 0;) {
+      const found = await this.client.retrying('describe topics', () => this.client.request('any', describeTopicConfigs, { names: left.map(({ name }) => name), keys: CONFIG_KEYS }));
+      const of = (name: string): TopicConfigs | undefined => found.find(one => one.name === name);
+      const at = performance.now();
+      for (const { name, id } of left) if (of(name)?.error !== UNKNOWN_TOPIC) this.configs.set(id, { at, found: of(name)?.error === 0 ? of(name) : undefined });
+      left = at > deadline ? [] : left.filter(({ name }) => of(name)?.error === UNKNOWN_TOPIC);
+      if (left.length > 0) await pause(50);
+    }
   }
 
   /** See the log's contract. Throws ConfigError TOPIC_NAME, TOPIC_SETTINGS; FatalError TOPIC_MISSING, KAFKA_DENIED. */
@@ -108,7 +118,7 @@ export class Topics {
   async delete(name: string): Promise<void> {
     await this.client.retrying(`delete topic ${name}`, async () => {
       const [outcome] = await this.client.request('controller', deleteTopics, { names: [name], timeoutMs: this.client.config.requestTimeoutMs });
-      if (outcome?.error === 3) throw unknown(name);
+      if (outcome?.error === UNKNOWN_TOPIC) throw unknown(name);
       check(outcome?.error ?? 0, `the deletion of topic ${name}`);
     });
     this.deletions++;
