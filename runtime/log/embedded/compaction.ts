@@ -161,8 +161,8 @@ export class Compaction {
       found.push({ key, value });
       read += value.length;
     }
-    for (const { key, value } of found) {
-      const made = this.rewrite(value, newest, now, topic.deleteRetentionMs ?? DELETE_RETENTION_MS);
+    const rewritten = found.map(({ key, value }) => ({ key, value, made: this.rewrite(value, newest, now, topic.deleteRetentionMs ?? DELETE_RETENTION_MS) }));
+    for (const { key, value, made } of rewritten) {
       if (made === undefined) batches.removeSync(key);
       else if (made !== value) batches.putSync(key, made);
       const left = made?.length ?? 0;

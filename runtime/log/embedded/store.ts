@@ -6,7 +6,9 @@
  *   partitions topic number u32 · partition u32                    →  {@link PartitionEntry}
  *   meta       text                                                →  JSON (log id, writers, offsets, groups, state, compaction)
  *
- * Commits are synced before they become visible: what a reader sees survives a power cut.
+ * Commits are synced before they become visible: what a reader sees survives a power cut. Writes that are asked for in one
+ * turn of the event loop share a commit; lmdb-js's own batching by turns is off, since it leaves a promise behind that
+ * nobody can catch when a commit fails.
  */
 import { statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
@@ -25,9 +27,8 @@ export interface Store {
   readonly meta: Database<string, string>;
 }
 
-/** Without event turn batching: its own promise of a commit is seen by nobody, and a commit that fails would end the thread by it. */
 export function openStore(path: string, readOnly: boolean): Store {
-  const root = open({ path, readOnly, maxDbs: 8, noSubdir: false, overlappingSync: false, eventTurnBatching: false, noMemInit: true, maxReaders: 256 } as Parameters<typeof open>[0] & object);
+  const root = open({ path, readOnly, maxDbs: 8, noSubdir: false, overlappingSync: false, noMemInit: true, eventTurnBatching: false, maxReaders: 256 } as Parameters<typeof open>[0] & object);
   return {
     path, root,
     batches: root.openDB({ name: 'batches', keyEncoding: 'binary', encoding: 'binary' }),
@@ -55,17 +56,42 @@ export function batchKey(topic: number, partition: number, offset: number): Buff
 /** In `meta`: what compaction has done in a partition. */
 export function cleanedKey(topic: number, partition: number): string { return `cleaned\u0000${topic}/${partition}`; }
 
-/** Least room that must stay free on the log's disk, in bytes. */
-export const SPARE_BYTES = 64 * 1024 * 1024;
+/** Room on the log's disk below which appends make the file no larger: other programs need some too. */
+const SPARE_BYTES = 64 * 1024 * 1024;
+/**
+ * Room below which nothing at all is written. LMDB does not lose data when a write of its finds the disk full, but its
+ * native code may then end the process, so it is not let come to that.
+ */
+const LEAST_BYTES = 16 * 1024 * 1024;
+/** Free pages that are left alone when the file must not grow: a large value needs them side by side. */
+const REUSED_BYTES = 4 * 1024 * 1024;
 
-/** Throws RetriableError LOG_DISK_FULL before a write that would take the disk below its spare room. */
-export function requireRoom(path: string, bytes: number): void {
-  const { bavail, bsize } = statfsSync(path);
-  if (bavail * bsize < bytes * 2 + SPARE_BYTES) throw diskFull(path);
+/**
+ * Throws RetriableError LOG_DISK_FULL before an append for which there is no room. The file never shrinks, so what retention
+ * deleted shows as free pages in it and not as room on the disk: those count too.
+ */
+export function requireRoom(store: Store, bytes: number): void {
+  const room = roomOn(store.path);
+  if (room >= bytes * 2 + SPARE_BYTES) return;
+  if (room < LEAST_BYTES || freeBytes(store) < bytes * 4 + REUSED_BYTES) throw diskFull(store.path);
 }
 
-export function diskFull(path: string, cause?: unknown): RetriableError {
-  return new RetriableError(`The disk of the log directory ${path} is full; nothing of this batch was written`, { code: 'LOG_DISK_FULL', hint: 'Free room on that disk; the task goes on by itself.', cause });
+function roomOn(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
+
+/** Bytes of the file in pages that no database uses. */
+function freeBytes({ root, batches, topics, partitions, meta }: Store): number {
+  interface Pages { readonly pageSize: number; readonly treeBranchPageCount: number; readonly treeLeafPageCount: number; readonly overflowPages: number }
+  const pages = ({ treeBranchPageCount, treeLeafPageCount, overflowPages }: Pages): number => treeBranchPageCount + treeLeafPageCount + overflowPages;
+  const whole = root.getStats() as Pages & { readonly root: Pages; readonly free: Pages; readonly lastPageNumber: number };
+  const used = [whole.root, whole.free, ...[batches, topics, partitions, meta].map(database => database.getStats() as Pages)].reduce((sum, one) => sum + pages(one), 0);
+  return Math.max(0, whole.lastPageNumber - 1 - used) * whole.pageSize;
+}
+
+function diskFull(path: string, cause?: unknown): RetriableError {
+  return new RetriableError(`The disk of the log directory ${path} is full; nothing of this write was taken`, { code: 'LOG_DISK_FULL', hint: 'Free room on that disk; the task goes on by itself.', cause });
 }
 
 /** What LMDB and the system say when there is no room (a file over its size limit included). */
@@ -75,20 +101,22 @@ function isDiskFull(error: unknown): boolean {
   return code === 28 || code === 27 || code === 122 || /ENOSPC|EFBIG|EDQUOT|MDB_MAP_FULL|No space left|File too large|quota|Environment mapsize/i.test(error.message);
 }
 
-/** A write transaction; resolves when it is on the disk. Throws what `callback` throws, RetriableError LOG_DISK_FULL, LOG_WRITE_FAILED. */
-export async function transact<T>({ root, path }: Store, callback: () => T): Promise<T> {
-  try { return await root.transaction(callback); } catch (error) { throw await storeError(path, error); }
-}
-
 /**
- * What a failed transaction means to its caller. A commit that failed took nothing: LMDB switches its root page last.
- * lmdb-js hides the system's error in a promise beside the one that it rejects.
+ * The one way to write: `change` runs inside a write transaction, which is durable when the promise resolves; several may
+ * share a commit. A change that throws must do so before its first put: nothing is taken back.
+ *
+ * A commit that fails took nothing: LMDB switches its root page last. lmdb-js hides the system's error in a promise beside
+ * the one that it rejects, and a write that was cut short for want of room is to LMDB an input/output error. Rejects with
+ * what `change` threw, RetriableError LOG_DISK_FULL or LOG_WRITE_FAILED.
  */
-export async function storeError(path: string, error: unknown): Promise<unknown> {
-  if (isDiskFull(error)) return diskFull(path, error);
-  const { commitError } = error as { readonly commitError?: Promise<unknown> };
-  if (commitError === undefined) return error;
-  const cause = await commitError.then(() => error, (reason: unknown) => reason);
-  if (isDiskFull(cause)) return diskFull(path, cause);
-  return new RetriableError(`The log directory ${path} could not be written: ${(cause as Error).message}`, { code: 'LOG_WRITE_FAILED', hint: 'See whether the disk of log.dir is full or failing; the task goes on by itself when it can be written again.', cause });
+export async function transact<T>({ root, path }: Pick<Store, 'root' | 'path'>, change: () => T): Promise<T> {
+  if (roomOn(path) < LEAST_BYTES) throw diskFull(path);
+  try { return await root.transaction(change); } catch (error) {
+    if (isDiskFull(error)) throw diskFull(path, error);
+    const { commitError } = error as { readonly commitError?: Promise<unknown> };
+    if (commitError === undefined) throw error;
+    const cause = await commitError.then(() => error, (reason: unknown) => reason);
+    if (isDiskFull(cause) || roomOn(path) < LEAST_BYTES) throw diskFull(path, cause);
+    throw new RetriableError(`The log directory ${path} could not be written: ${(cause as Error).message}`, { code: 'LOG_WRITE_FAILED', hint: 'Check the disk of log.dir; the task goes on by itself when it can be written again.', cause });
+  }
 }

@@ -5,7 +5,7 @@ import { sealBatch } from '../record-batch.ts';
 import { allHaveKeys } from '../retain-records.ts';
 import type { Compaction } from './compaction.ts';
 import type { Retention } from './retention.ts';
-import { batchKey, type PartitionEntry, partitionKey, requireRoom, type Store, storeError, type TopicEntry } from './store.ts';
+import { batchKey, type PartitionEntry, partitionKey, requireRoom, type Store, type TopicEntry, transact } from './store.ts';
 import type { Wakeups } from './wakeups.ts';
 
 /** Key of a stored source offset: connector, then its partition as JSON. */
@@ -77,30 +77,26 @@ export class EmbeddedWriter implements LogWriter {
       bytes += batch.length;
     }
     for (const { topic, partition } of sealed) await retention.makeRoom(topic, partition, signal);
-    requireRoom(store.path, bytes);
+    requireRoom(store, bytes);
     return sealed;
   }
 
-  /** A child transaction: what throws inside takes its own puts back, and only those, from the commit that it shares. */
-  private async commit(sealed: readonly Sealed[], offsets: OffsetAppend | undefined, number: number): Promise<number[]> {
-    const { root, path } = this.parts.store;
-    try {
-      return await root.childTransaction(() => {
-        this.requireUnbroken(number);
-        // At once, not when the promise rejects: the next append's callback may run in this same commit.
-        try { return this.put(sealed, offsets); } catch (error) { this.fail(number); throw error; }
-      });
-    } catch (error) {
-      throw await storeError(path, error);
-    }
+  private commit(sealed: readonly Sealed[], offsets: OffsetAppend | undefined, number: number): Promise<number[]> {
+    return transact(this.parts.store, () => {
+      this.requireUnbroken(number);
+      // At once, not when the promise rejects: the next append's callback may run in this same commit.
+      try { return this.put(sealed, offsets); } catch (error) { this.fail(number); throw error; }
+    });
   }
 
   private put(sealed: readonly Sealed[], offsets: OffsetAppend | undefined): number[] {
     const { store: { batches, partitions, topics, meta }, retention, id, epoch } = this.parts;
     const now = Date.now();
     if (meta.get(`writer\u0000${id}`) !== String(epoch)) throw this.fenced();
+    for (const { topic } of sealed) if (topics.get(topic.name)?.number !== topic.number) throw new RetriableError(`Topic ${topic.name} was deleted during an append`, { code: 'TOPIC_DELETED' });
+    const stored = (offsets?.offsets ?? []).map(({ partition, offset }) => [offsetKey(offsets?.connector ?? '', partition), stringifyExact(offset)] as const);
+    // Nothing below throws: a transaction takes nothing back.
     const bases = sealed.map(({ topic, partition, records, batch }) => {
-      if (topics.get(topic.name)?.number !== topic.number) throw new RetriableError(`Topic ${topic.name} was deleted during an append`, { code: 'TOPIC_DELETED' });
       const key = partitionKey(topic.number, partition);
       const entry: PartitionEntry = partitions.get(key) ?? { start: 0, end: 0, bytes: 0 };
       batch.writeBigInt64BE(BigInt(entry.end), 0);
@@ -109,7 +105,7 @@ export class EmbeddedWriter implements LogWriter {
       retention.afterAppend(topic, partition, now, entry.end);
       return entry.end;
     });
-    for (const { partition, offset } of offsets?.offsets ?? []) meta.putSync(offsetKey(offsets?.connector ?? '', partition), stringifyExact(offset));
+    for (const [key, value] of stored) meta.putSync(key, value);
     return bases;
   }
 

@@ -22,7 +22,7 @@ afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
 /** Node 20 runs no TypeScript: the child is compiled once, by itself. */
 function compile(): void {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  spawnSync(process.execPath, [tsc, '--ignoreConfig', '--noCheck', '--target', 'es2023', '--module', 'nodenext', '--rewriteRelativeImportExtensions', '--types', 'node', '--rootDir', root, '--outDir', join(root, '.cache/log-crash'), join(root, 'tests/kit/log-crash.ts')], { cwd: root });
+  spawnSync(process.execPath, [tsc, '--ignoreConfig', '--noCheck', '--target', 'es2023', '--module', 'nodenext', '--rewriteRelativeImportExtensions', '--types', 'node', '--rootDir', root, '--outDir', join(root, '.cache/log-crash'), join(root, 'tests/kit/log-crash.ts'), join(root, 'tests/kit/log-disk-full.ts')], { cwd: root });
   if (!existsSync(program)) throw new Error('the child program was not compiled');
 }
 
@@ -126,3 +126,23 @@ test('a second writing process is refused with the first one named, a reader is 
   next.process.kill('SIGKILL');
   await ended;
 }, 60_000);
+
+const MEGABYTE = 1024 * 1024;
+/** A file system of 128 MB that the child alone sees; `unshare` gives it without root as well. */
+const onSmallDisk = (command: string): readonly string[] => ['-c', `mount -t tmpfs -o size=128m tmpfs "$0" && exec ${command}`];
+const namespaces = process.getuid?.() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
+const canMount = spawnSync('unshare', [...namespaces, 'true']).status === 0;
+
+test.runIf(canMount)('a full disk: a clear error, nothing half written, nothing lost, and on it goes when there is room', () => {
+  compile();
+  const { stdout, stderr, status } = spawnSync('unshare', [...namespaces, 'sh', ...onSmallDisk(`"${process.execPath}" "${join(root, '.cache/log-crash/tests/kit/log-disk-full.js')}" "$0"`), directory], { encoding: 'utf8', timeout: 120_000 });
+  expect([status, stderr.includes('UnhandledPromiseRejection')], stderr).toEqual([0, false]);
+  const facts = JSON.parse(stdout) as Record<string, unknown>;
+  // Refused before the disk is full to the last byte: other programs need it too.
+  expect(facts).toMatchObject({ refused: 'RetriableError LOG_DISK_FULL', stateBeforeFull: 'done', appendOnFull: 'RetriableError LOG_DISK_FULL', healed: 'done', stateHealed: 'done', k: '2', unhandled: [] });
+  expect(facts['spare']).toBeGreaterThan(60 * MEGABYTE);
+  expect(facts['left']).toBeLessThan(MEGABYTE);
+  expect(facts['state']).toEqual(['RetriableError LOG_DISK_FULL']);
+  expect([facts['readable'], facts['acked'], facts['end'], facts['offset']]).toEqual([facts['ackedAtFull'], Number(facts['ackedAtFull']) + 1, facts['acked'], facts['acked']]);
+  expect(facts['reused']).toEqual(['done']);
+}, 150_000);
