@@ -62,7 +62,7 @@ const SPARE_BYTES = 64 * 1024 * 1024;
  * Room below which nothing at all is written. LMDB does not lose data when a write of its finds the disk full, but its
  * native code may then end the process, so it is not let come to that.
  */
-const LEAST_BYTES = 16 * 1024 * 1024;
+const LEAST_BYTES = 8 * 1024 * 1024;
 /** Free pages that are left alone when the file must not grow: a large value needs them side by side. */
 const REUSED_BYTES = 4 * 1024 * 1024;
 
@@ -117,6 +117,6 @@ export async function transact<T>({ root, path }: Pick<Store, 'root' | 'path'>, 
     if (commitError === undefined) throw error;
     const cause = await commitError.then(() => error, (reason: unknown) => reason);
     if (isDiskFull(cause) || roomOn(path) < LEAST_BYTES) throw diskFull(path, cause);
-    throw new RetriableError(`The log directory ${path} could not be written: ${(cause as Error).message}`, { code: 'LOG_WRITE_FAILED', hint: 'Check the disk of log.dir; the task goes on by itself when it can be written again.', cause });
+    throw new RetriableError(`The log directory ${path} could not be written: ${(cause as Error).message}`, { code: 'LOG_WRITE_FAILED', hint: 'See whether the disk of log.dir is full or failing; the task goes on by itself when it can be written again.', cause });
   }
 }
