@@ -11,6 +11,8 @@ export interface RestContext {
   readonly levels: LogLevels;
   /** Scheme, host and port that others reach this listener by, for `Location`. */
   readonly baseUrl: string;
+  /** Whether the topics of connectors are shown, and may be reset. */
+  readonly topics: { readonly shown: boolean; readonly reset: boolean };
   /** Show passwords as `[hidden]`. */
   readonly maskPasswords: boolean;
 }

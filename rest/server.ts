@@ -22,7 +22,7 @@ export interface RestServer extends AsyncDisposable {
 }
 export interface RestOptions {
   readonly herder: Herder;
-  readonly config: Pick<WorkerConfig, 'listeners' | 'rest.advertised.host.name' | 'rest.advertised.port'>;
+  readonly config: Pick<WorkerConfig, 'listeners' | 'rest.advertised.host.name' | 'rest.advertised.port'> & Partial<Pick<WorkerConfig, 'topic.tracking.enable' | 'topic.tracking.allow.reset'>>;
   /** The worker file's text; what else of it concerns REST is declared in `config.ts`. */
   readonly properties: Properties;
   readonly logger: Logger;
@@ -42,7 +42,7 @@ export async function startRest({ herder, config: worker, properties, logger, le
   const open = async (listeners: readonly Listener[], routes: readonly Route[]): Promise<Opened[]> => {
     const opened: Opened[] = [];
     for (const listener of listeners) {
-      const context = { herder, logger, levels, baseUrl: '', maskPasswords: config['rest.mask.passwords'] };
+      const context = { herder, logger, levels, baseUrl: '', maskPasswords: config['rest.mask.passwords'], topics: { shown: worker['topic.tracking.enable'] ?? true, reset: worker['topic.tracking.allow.reset'] ?? true } };
       const app = buildApplication({ context, config, listener, routes, product: `Tributary/${version}` });
       apps.push(app);
       const port = await listen(app, listener);

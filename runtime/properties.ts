@@ -1,9 +1,5 @@
-/**
- * Configuration files: Java `.properties` (java.util.Properties.load) and JSON connector files, with `${file:…}`,
- * `${env:…}` and `${dir:…}` filled in (Kafka Connect's FileConfigProvider, EnvVarConfigProvider, DirectoryConfigProvider).
- */
+/** Configuration files: Java `.properties` (java.util.Properties.load) and JSON connector files. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ConfigError } from './api/errors.ts';
 
 export type Properties = Readonly<Record<string, string>>;
@@ -33,7 +29,7 @@ function unescaped(text: string, file: string, line: number): string {
 }
 
 /** A file's text. Throws ConfigError FILE_UNREADABLE. */
-function textOf(file: string): string {
+export function textOf(file: string): string {
   try { return readFileSync(file, 'utf8'); } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : code === 'EISDIR' ? 'it is a directory' : (error as Error).message;
@@ -52,24 +48,4 @@ export function readConfigFile(file: string): Record<string, string> {
   const { config, name } = json as { readonly config?: unknown; readonly name?: unknown };
   const map = (typeof config === 'object' && config !== null ? { ...config, ...(name === undefined ? {} : { name }) } : json) as Readonly<Record<string, unknown>>;
   return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, String(value)]));
-}
-
-/** Fills in `${provider:…}`; other text with a dollar stays. Throws ConfigError PROVIDER_…, never showing a value. */
-export function resolveProviders(properties: Properties, environment: Readonly<Record<string, string | undefined>> = process.env): Record<string, string> {
-  return Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.replace(/\$\{(file|env|dir):([^}]*)\}/g, (_all, provider: string, rest: string) => provided(key, provider, rest, environment))]));
-}
-
-function provided(key: string, provider: string, rest: string, environment: Readonly<Record<string, string | undefined>>): string {
-  if (provider === 'env') {
-    const value = environment[rest];
-    if (value === undefined) throw new ConfigError(`${key}: the environment has no variable ${rest}`, { code: 'PROVIDER_ENV', hint: `Set ${rest} before starting the worker.` });
-    return value;
-  }
-  const colon = rest.lastIndexOf(':');
-  if (colon < 0) throw new ConfigError(`${key}: \${${provider}:…} needs a path and a name, separated by a colon`, { code: 'PROVIDER_SYNTAX', hint: `Write \${${provider}:/path:name}.` });
-  const path = rest.slice(0, colon), name = rest.slice(colon + 1);
-  if (provider === 'dir') return textOf(join(path, name));
-  const value = parseProperties(textOf(path), path)[name];
-  if (value === undefined) throw new ConfigError(`${key}: ${path} has no key ${name}`, { code: 'PROVIDER_FILE', hint: `Add ${name}=… to ${path}.` });
-  return value;
 }

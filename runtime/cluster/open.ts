@@ -10,7 +10,7 @@ import { Producer } from '../log/kafka/producer.ts';
 import { LATEST, listOffsets } from '../log/kafka/protocol/fetch-api.ts';
 import { Topics } from '../log/kafka/topics.ts';
 import type { Log } from '../log/log.ts';
-import { resolveProviders } from '../properties.ts';
+import { configProviders, resolveProviders } from '../config-providers.ts';
 import type { ConnectorConfig } from '../worker/herder.ts';
 import { type LogLevel, type LogLevels, parseLevel } from '../worker/log-levels.ts';
 import { loadPlugins } from '../worker/plugins.ts';
@@ -175,7 +175,7 @@ async function worker(options: DistributedOptions, { stack, kafka, shared, after
 }
 
 function orderOf({ config, properties, pluginsUrl }: DistributedOptions, { connector, task, taskConfig, level, offsetPartitions }: { readonly connector: string; readonly task: number; readonly taskConfig: ConnectorConfig; readonly level: LogLevel; readonly offsetPartitions: number }): TaskOrder {
-  const resolved = resolveProviders(taskConfig);
+  const resolved = resolveProviders(taskConfig, configProviders(properties));
   const own = resolved['offsets.storage.topic'] ?? '';
   return {
     connector, task, pluginsUrl, config: resolved, worker: properties, logDirectory: config['log.dir'], topics: topicDefaults(config), logLevel: level,

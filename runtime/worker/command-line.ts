@@ -4,7 +4,8 @@ import { ConfigError, TributaryError } from '../api/errors.ts';
 import type { ConfigDef, ConfigOf } from '../api/config.ts';
 import { parseConfig } from '../api/config-parse.ts';
 import { type DistributedConfig, distributedConfig } from '../cluster/distributed-config.ts';
-import { readConfigFile, resolveProviders } from '../properties.ts';
+import { resolveWorker } from '../config-providers.ts';
+import { readConfigFile } from '../properties.ts';
 import { diagnose, hasErrors, reportText } from './doctor.ts';
 import { loadPlugins } from './plugins.ts';
 import { listTopics, readTopic } from './read-command.ts';
@@ -31,7 +32,7 @@ export interface CommandLine {
 
 /** A worker file, parsed. Throws ConfigError with all problems at once. */
 function readFileOf<D extends ConfigDef>(file: string, def: D): { readonly config: ConfigOf<D>; readonly properties: Readonly<Record<string, string>> } {
-  const properties = resolveProviders(readConfigFile(file));
+  const properties = resolveWorker(readConfigFile(file));
   const { config, problems, unknown } = parseConfig(def, properties);
   if (config === undefined) throw new ConfigError(`${file}: ${problems.map(({ message }) => message).join('; ')}`, { code: 'WORKER_CONFIG', hint: 'Correct the worker file.' });
   for (const { option, nearest } of unknown) {

@@ -2,7 +2,7 @@
 import type { Problem } from '../api/config.ts';
 import { parseConfig } from '../api/config-parse.ts';
 import { ConfigError, TributaryError } from '../api/errors.ts';
-import { resolveProviders } from '../properties.ts';
+import { configProviders, resolveProviders } from '../config-providers.ts';
 import { transformProblems } from '../transforms/transforms.ts';
 import { overrideProblems } from './client-overrides.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
@@ -27,7 +27,7 @@ export interface ValidationScope {
  * or PROVIDER_…, NotFoundError PLUGIN_UNKNOWN.
  */
 export async function connectorProblems(given: ConnectorConfig, { pluginsUrl, properties }: ValidationScope, signal: AbortSignal, live: boolean): Promise<readonly Problem[]> {
-  const config = resolveProviders(given);
+  const config = resolveProviders(given, configProviders(properties));
   const type = config['connector.class'];
   if (type === undefined) throw new ConfigError(withoutClass(given), { code: 'CLASS_MISSING' });
   const plugin = await findPlugin(pluginsUrl, type);

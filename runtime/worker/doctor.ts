@@ -6,7 +6,8 @@ import { HIDDEN } from '../api/config-infos.ts';
 import type { ConfigDef, ConfigOf } from '../api/config.ts';
 import { ConfigError, TributaryError } from '../api/errors.ts';
 import type { Finding, Plugin } from '../api/plugin.ts';
-import { readConfigFile, resolveProviders } from '../properties.ts';
+import { configProviders, resolveProviders, resolveWorker } from '../config-providers.ts';
+import { readConfigFile } from '../properties.ts';
 import { connectorProblems } from './connector-validation.ts';
 import { findPlugin } from './plugins.ts';
 import { hideSecrets } from './secrets.ts';
@@ -40,7 +41,7 @@ function attempt(look: () => readonly Finding[]): readonly Finding[] { try { ret
 const unknownOption = (option: string, nearest: string | undefined): Finding => ({ code: 'OPTION_UNKNOWN', severity: 'warning', option, message: `Nothing here knows the option ${option}`, mend: nearest === undefined ? 'Leave it out, if it was not meant for a Java class.' : `Did you mean ${nearest}?` });
 
 function workerFindings(given: Properties): readonly Finding[] {
-  const { config, problems, unknown } = parseConfig(workerConfig, resolveProviders(given));
+  const { config, problems, unknown } = parseConfig(workerConfig, resolveWorker(given));
   const found: Finding[] = problems.map(({ option, message }) => ({ code: 'WORKER_CONFIG', severity: 'error', option, message, mend: 'Correct the worker file.' }));
   for (const { option, nearest } of unknown) found.push({ ...unknownOption(option, nearest), ...(nearest !== undefined && { severity: 'error' as const }) });
   if (config === undefined) return found;
@@ -53,7 +54,7 @@ function workerFindings(given: Properties): readonly Finding[] {
 }
 
 async function connectorFindings(given: Properties, worker: Properties, scope: DoctorScope): Promise<readonly Finding[]> {
-  const config = resolveProviders(given);
+  const config = resolveProviders(given, configProviders(worker));
   const problems = await connectorProblems(given, { pluginsUrl: scope.pluginsUrl, properties: worker }, AbortSignal.timeout(scope.limitMs), false);
   const plugin = await findPlugin(scope.pluginsUrl, config['connector.class'] ?? '');
   const found: Finding[] = problems.map(({ option, message }) => ({ code: 'CONFIG_INVALID', severity: 'error', option, message, mend: `Correct ${option}.` }));

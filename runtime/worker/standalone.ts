@@ -7,7 +7,7 @@ import type { Problem } from '../api/config.ts';
 import { ConfigError, ConflictError, DataError, NotFoundError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Plugin } from '../api/plugin.ts';
-import { resolveProviders } from '../properties.ts';
+import { configProviders, resolveProviders } from '../config-providers.ts';
 import { Connector } from './connector.ts';
 import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries } from './connector-validation.ts';
 import type * as herder from './herder.ts';
@@ -92,7 +92,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const logger = taskLogger(plugin.names[0], name);
     const connector = new Connector({
       name, type: plugin.kind, version: plugin.version, workerId: this.workerId, logger: worker.logger, graceMs: worker.config['task.shutdown.graceful.timeout.ms'],
-      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current), worker: worker.properties, logDirectory: worker.config['log.dir'], topics: topicDefaults(worker.config), logLevel: worker.levels.effective(logger).level }),
+      order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current, configProviders(worker.properties)), worker: worker.properties, logDirectory: worker.config['log.dir'], topics: topicDefaults(worker.config), logLevel: worker.levels.effective(logger).level }),
       topicSeen: topic => { void this.topicStore.put([[`${name}\u0000${topic}`, '1']]).catch(() => { /* shown again with the next record */ }); },
     }, config, target);
     this.all.set(name, connector);
@@ -215,7 +215,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const wanted = changes ?? present.map(({ partition }) => ({ partition, offset: null }));
     if (connector.facts.type === 'source') {
       const plugin = this.plugged.get(name);
-      if (changes !== null && plugin?.kind === 'source') plugin.checkOffsets?.(resolveProviders(connector.config), changes);
+      if (changes !== null && plugin?.kind === 'source') plugin.checkOffsets?.(resolveProviders(connector.config, configProviders(this.options.properties)), changes);
       await this.log.alterSourceOffsets(name, wanted);
       return;
     }

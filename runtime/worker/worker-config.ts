@@ -25,11 +25,20 @@ export const workerConfig = defineConfig({
   'offset.flush.timeout.ms': long({ default: 5_000, group: worker, importance: 'LOW', doc: 'Accepted; see offset.flush.interval.ms.' }),
   'offset.storage.file.filename': string({ group: worker, importance: 'LOW', doc: 'Accepted and left alone; offsets lie in the log.' }),
   'plugin.path': list({ default: [], group: worker, importance: 'LOW', doc: 'Accepted; plugins are part of the program.' }),
-  'topic.tracking.enable': bool({ default: true, group: worker, importance: 'LOW', doc: 'Keep the list of topics that each connector used.' }),
-  'topic.tracking.allow.reset': bool({ default: true, group: worker, importance: 'LOW', doc: 'Let REST reset that list.' }),
-  'config.providers': list({ default: [], group: worker, importance: 'LOW', doc: 'file, env and dir are always there.' }),
+  'plugin.discovery': oneOf(['ONLY_SCAN', 'HYBRID_WARN', 'HYBRID_FAIL', 'SERVICE_LOAD'], { default: 'HYBRID_WARN', group: worker, importance: 'LOW', doc: 'Accepted; plugins are part of the program.' }),
+  'topic.tracking.enable': bool({ default: true, group: worker, importance: 'LOW', doc: 'Whether REST shows the topics that each connector used; 403 otherwise.' }),
+  'topic.tracking.allow.reset': bool({ default: true, group: worker, importance: 'LOW', doc: 'Whether REST may reset that list; 403 otherwise.' }),
+  'topic.creation.enable': bool({ default: true, group: worker, importance: 'LOW', doc: 'Whether topics of source connectors are made by their topic.creation.* options, on Kafka; the embedded log makes them as log.* says.' }),
+  'config.providers': list({ default: [], group: worker, importance: 'LOW', doc: 'Names of configuration providers; each has config.providers.NAME.class (FileConfigProvider, EnvVarConfigProvider, DirectoryConfigProvider) and may have .param.allowed.paths or .param.allowlist.pattern. file, env, dir and directory are there without.' }),
+  'connector.client.config.override.policy': string({ default: 'All', group: worker, doc: 'Which producer.override., consumer.override. and admin.override. options a connector may have: All, None, Principal or Allowlist, or the class of one.' }),
+  'connector.client.config.override.allowlist': list({ default: [], group: worker, doc: 'Options that the policy Allowlist lets pass.' }),
+  'client.dns.lookup': oneOf(['use_all_dns_ips', 'resolve_canonical_bootstrap_servers_only'], { default: 'use_all_dns_ips', group: worker, doc: 'How names of brokers are looked up, on Kafka.' }),
+  'metric.reporters': list({ default: [], group: worker, importance: 'LOW', doc: 'Accepted; metrics are at /metrics.' }),
+  'metrics.num.samples': int({ default: 2, group: worker, importance: 'LOW', doc: 'Accepted, without effect.' }),
+  'metrics.recording.level': oneOf(['INFO', 'DEBUG', 'TRACE'], { default: 'INFO', group: worker, importance: 'LOW', doc: 'Accepted; all metrics are always there.' }),
+  'metrics.sample.window.ms': long({ default: 30_000, group: worker, importance: 'LOW', doc: 'Accepted, without effect.' }),
 }, {
-  families: [/^(key|value|header)\.converter\./, /^(producer|consumer|admin)\./, /^config\.providers\./, /^rest\./, /^listeners\.https\./, /^ssl\./, /^access\.control\./, /^admin\.listeners$/, /^response\.http\./, /^metrics?\./, /^plugin\./, /^topic\.creation\./, /^client\./, /^(security|sasl)\./, /^internal\./, /^connector\.client\./],
+  families: [/^(key|value|header)\.converter\./, /^(producer|consumer|admin)\./, /^config\.providers\./, /^rest\./, /^listeners\.https\./, /^ssl\./, /^access\.control\./, /^admin\.listeners$/, /^response\.http\./, /^metrics\.context\./, /^topic\.creation\./, /^client\./, /^(security|sasl)\./, /^internal\./],
 });
 export type WorkerConfig = ConfigOf<typeof workerConfig>;
 

@@ -128,6 +128,17 @@ describe('/admin', () => {
   });
 });
 
+it('topics of connectors are neither shown nor reset where the worker does not track them', async () => {
+  const ask = async (config: { readonly 'topic.tracking.enable'?: boolean; readonly 'topic.tracking.allow.reset'?: boolean }): Promise<readonly unknown[]> => {
+    const server = await startRest({ herder: new MemoryHerder([fileSource]), config: { listeners: ['http://127.0.0.1:0'], 'rest.advertised.host.name': undefined, 'rest.advertised.port': undefined, ...config }, properties: {}, logger: quietLogger, levels: new LogLevels('INFO'), version: '1' });
+    opened.push(server);
+    const [shown, reset] = [await fetch(`${server.url}/connectors/n/topics`), await fetch(`${server.url}/connectors/n/topics/reset`, { method: 'PUT' })];
+    return [shown.status, await shown.json(), reset.status, await reset.text()];
+  };
+  expect(await ask({ 'topic.tracking.enable': false })).toEqual([403, { error_code: 403, message: 'Topic tracking is disabled.' }, 403, '{"error_code":403,"message":"Topic tracking is disabled."}']);
+  expect(await ask({ 'topic.tracking.allow.reset': false })).toEqual([200, { n: { topics: [] } }, 403, '{"error_code":403,"message":"Topic tracking reset is disabled."}']);
+});
+
 it('a REST extension is refused, not ignored', async () => {
   await expect(open({ 'rest.extension.classes': 'org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension' })).rejects.toThrow(/rest\.extension\.classes names Java classes/);
 });

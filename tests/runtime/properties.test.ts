@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseProperties, readConfigFile, resolveProviders } from '../../runtime/properties.ts';
+import { parseProperties, readConfigFile } from '../../runtime/properties.ts';
 
 let folder: string;
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'properties-')); });
@@ -29,20 +29,5 @@ describe('.properties', () => {
   it('takes both forms of JSON', () => {
     expect(readConfigFile(file('flat.json', '{"name":"a","tasks.max":1}'))).toEqual({ name: 'a', 'tasks.max': '1' });
     expect(readConfigFile(file('nested.json', '{"name":"a","config":{"tasks.max":"1"}}'))).toEqual({ name: 'a', 'tasks.max': '1' });
-  });
-});
-
-describe('configuration providers', () => {
-  it('fills in file, env and dir', () => {
-    const secrets = file('secrets.properties', 'password=p:w\n');
-    file('token', 'from a file');
-    expect(resolveProviders({ a: `\${file:${secrets}:password}`, b: 'x-${env:NAME}-y', c: `\${dir:${folder}:token}`, d: 'cost: $5 ${other}' }, { NAME: 'n' }))
-      .toEqual({ a: 'p:w', b: 'x-n-y', c: 'from a file', d: 'cost: $5 ${other}' });
-  });
-  it('names the key and what is missing, never a value', () => {
-    const secrets = file('secrets2.properties', 'other=hidden-value\n');
-    expect(() => resolveProviders({ 'database.password': '${env:ABSENT}' }, {})).toThrow(/database\.password: the environment has no variable ABSENT/);
-    expect(() => resolveProviders({ a: `\${file:${secrets}:password}` }, {})).toThrow(/has no key password/);
-    expect(() => resolveProviders({ a: '${file:nonsense}' }, {})).toThrow(/needs a path and a name/);
   });
 });
