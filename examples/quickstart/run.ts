@@ -63,7 +63,8 @@ async function quickstart(): Promise<boolean> {
     await fill(client);
     say('tables     public.orders (100,000 rows), public.customers (10,000 rows)');
     await using worker = await start(home, database);
-    say(`worker     ${worker.rest}, log and tables in ${home}\n`);
+    say(`worker     ${worker.rest}, log and tables in ${home}`);
+    say('lag        from the commit in the database to the commit in the table\n');
     const workload = startWorkload(await database.connect());
     const screen = new Screen();
     try { await watch(worker, screen, Date.now() + seconds * 1000, () => workload.changes); } finally { await workload.stop(); }

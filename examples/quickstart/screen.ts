@@ -52,8 +52,8 @@ export function screenLines(now: readonly Sample[], before: readonly Sample[], s
   const pace = (name: string, connector: string): string => `${count(Math.max(0, sum(now, name, { connector }) - sum(before, name, { connector })) / seconds)}/s`;
   const sink = (format: string): string => {
     const connector = `shop-${format}`, committed = sum(now, 'sink_last_commit_timestamp_seconds', { connector });
-    const last = committed === 0 ? 'no commit yet' : `last commit ${Math.max(0, Date.now() / 1000 - committed).toFixed(1)} s ago, lag database → table ${sum(now, 'sink_commit_latency_seconds', { connector }).toFixed(1)} s, ${count(sum(now, 'sink_commits_total', { connector }))} commits`;
-    return `  ${format.padEnd(8)} ${pace('sink_records_total', connector).padStart(10)}   ${count(sum(now, 'sink_lag_records', { connector }))} records behind   ${last}`;
+    const last = committed === 0 ? 'no commit yet' : `lag ${sum(now, 'sink_commit_latency_seconds', { connector }).toFixed(1)} s   last commit ${Math.max(0, Date.now() / 1000 - committed).toFixed(1)} s ago`;
+    return `  ${format.padEnd(8)} ${pace('sink_records_total', connector).padStart(10)}   ${count(sum(now, 'sink_lag_records', { connector })).padStart(6)} behind   ${last}`;
   };
   return [
     `  snapshot ${[time, ...progress].join(' · ')}`,
