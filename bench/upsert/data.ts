@@ -68,10 +68,10 @@ export function sourceBlock(table: string, n: number): Struct {
 export async function envelopesOf(directory: string, n: number, converter: Converter, limit = 1e9): Promise<readonly BatchBody[]> {
   const duck = await openDuck();
   const reader = await duck.runAndReadAll(`SELECT op, id, qty, price::VARCHAR, strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ'), dbl, flag, name, note, day - DATE '1970-01-01', uuid FROM '${join(directory, `batch-${n}.parquet`)}' LIMIT ${limit}`);
-  const bodies: BatchBody[] = [], topic = 'bench.public.items';
+  const bodies: BatchBody[] = [], topic = 'bench.public.items', now = Date.now();
   let builder = new BatchBuilder(4 << 20), records = 0;
   const append = (key: Uint8Array | null, value: Uint8Array | null): void => {
-    builder.append(1_700_000_000_000, partOf(key), partOf(value));
+    builder.append(now, partOf(key), partOf(value));
     if (++records === 1000) { bodies.push(builder.body()); builder = new BatchBuilder(4 << 20); records = 0; }
   };
   reader.getRows().forEach(([op, id, qty, price, ts, dbl, flag, name, note, day, uuid], i) => {

@@ -37,7 +37,7 @@ async function fill(data: string, batches: number): Promise<void> {
     const outcome = await target.commit({ added: [file], deletes: new Map(), deletedRows: 0, replaceAll: false, tokens: [], commitId: `base-${part}` }, never);
     if (outcome !== 'committed') throw new Error(`base file ${part}: ${outcome}`);
   }
-  await using log = await openEmbeddedLog(join(directory, 'log'), { mode: 'writer' });
+  await using log = await openEmbeddedLog(join(directory, 'log'), { mode: 'writer', defaults: { retentionMs: -1 } });
   await using writer = await log.writer('bench');
   for (let n = 0; n <= batches; n++) {
     // Batch 0 has one record: it makes the sink open the table and build its index.
@@ -60,7 +60,7 @@ async function consume(log: Log, task: Parameters<typeof runSinkPipeline>[0]['ta
 const quiet: Logger = { debug: () => undefined, info: () => undefined, warn: (facts, text) => { process.stderr.write(`${String(text)} ${JSON.stringify(facts)}\n`); }, error: (facts, text) => { process.stderr.write(`${String(text)} ${JSON.stringify(facts)}\n`); }, child: () => quiet };
 
 async function upsert(batches: number): Promise<void> {
-  await using log = await openEmbeddedLog(join(directory, 'log'), { mode: 'writer' });
+  await using log = await openEmbeddedLog(join(directory, 'log'), { mode: 'writer', defaults: { retentionMs: -1 } });
   let index: Readonly<Record<string, unknown>> = {};
   const logger: Logger = { ...quiet, info: (facts, text) => { if (text === 'key index built') index = facts as Readonly<Record<string, unknown>>; }, child: () => logger };
   const config = {
@@ -69,7 +69,8 @@ async function upsert(batches: number): Promise<void> {
   } as const;
   await using task = await openTableSink(format, config, { connector: 'bench', task: 0, logger, metrics: { set: () => undefined, add: () => undefined } });
   for (let n = 0; n <= batches; n++) {
-    const { end } = await log.range({ topic: topicOf(n), partition: 0 });
+    const { start, end } = await log.range({ topic: topicOf(n), partition: 0 });
+    if (start !== 0 || end === 0) throw new Error(`batch ${n}: the log has ${start} to ${end}`);
     let commits = 0;
     const started = performance.now(), cpu = process.cpuUsage();
     await consume(log, task, topicOf(n), end, () => { commits++; });

@@ -4,7 +4,8 @@
  *
  * Rulings: a decimal of unknown precision with a known scale gets 38 digits; one with neither (VariableScaleDecimal) or
  * with more than 38 digits becomes text, which loses nothing. Debezium uses Connect's Timestamp for columns without a
- * zone, so it becomes a timestamp without one. Only key columns are required: a source may drop NOT NULL at any time.
+ * zone, so it becomes a timestamp without one. Only key columns are required, and only those that are in the key's schema:
+ * a source may drop NOT NULL at any time.
  */
 import type { Schema, StructSchema } from '../../../envelopes/schema.ts';
 import { isUnknown } from './inference.ts';
@@ -40,9 +41,9 @@ function decimalType(parameters: Readonly<Record<string, string>>): ColumnType {
   return { kind: 'decimal', precision: Math.max(precision, scale), scale };
 }
 
-/** Columns for rows of `row`; those named in `key` come required. `nearest` turns a type into what the format can hold. */
-export function columnsOf(row: StructSchema, key: readonly string[], nearest: (type: ColumnType) => ColumnType): readonly Column[] {
-  return row.fields.filter(({ schema }) => !isUnknown(schema)).map(({ name, schema }) => ({ name, type: nearest(columnType(schema)), required: key.includes(name) }));
+/** Columns for rows of `row`; those named in `required` are never null. `nearest` turns a type into what the format can hold. */
+export function columnsOf(row: StructSchema, required: readonly string[], nearest: (type: ColumnType) => ColumnType): readonly Column[] {
+  return row.fields.filter(({ schema }) => !isUnknown(schema)).map(({ name, schema }) => ({ name, type: nearest(columnType(schema)), required: required.includes(name) }));
 }
 
 export function sameType(a: ColumnType, b: ColumnType): boolean {

@@ -29,9 +29,10 @@ export class Inference {
   private readonly readers = new Map<string, Reader>();
   private columns: readonly Column[] = [];
   private readonly placeholder: string;
+  private readonly optional: boolean;
 
-  /** `placeholder` stands for a value that the source did not send, in a list or map alone as Debezium has it. */
-  constructor(placeholder: string) { this.placeholder = placeholder; }
+  /** `placeholder` stands for a value that the source did not send, in a list or map alone as Debezium has it. `optional`: whether members may be null; those of a key may not. */
+  constructor(placeholder: string, optional: boolean) { this.placeholder = placeholder; this.optional = optional; }
 
   /** `row`: whole numbers as bigint, others as number. `columns`: those of the table; empty when there is no table yet. Throws FatalError SCHEMALESS_TYPE. */
   struct(row: JsonRow, columns: readonly Column[]): Struct {
@@ -45,7 +46,7 @@ export class Inference {
     for (const name in row) {
       const read = this.readers.get(name) ?? newColumn;
       const { schema, value } = read(this.unwrapped(row[name] ?? null));
-      fields.push({ name, schema });
+      fields.push({ name, schema: this.optional ? schema : { ...schema, optional: false } });
       values.push(value);
       shape += `${name}\u0000${shapeOf(schema)}\u0001`;
     }

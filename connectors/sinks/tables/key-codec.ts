@@ -1,5 +1,9 @@
-/** Keys as bytes and as 64-bit hashes. A single fixed-width key column of up to 8 bytes is its own hash: no two keys share it. */
-import type { ColumnBuffer } from './column-buffer.ts';
+/**
+ * Keys as bytes and as 64-bit hashes. A single fixed-width key column of up to 8 bytes that is never null is its own hash: no
+ * two keys share it. A column that may be null has a byte before its value that says whether it is: null is a value like any
+ * other there, and equals itself (SQL's IS NOT DISTINCT FROM).
+ */
+import { type ColumnBuffer, NULL, PRESENT } from './column-buffer.ts';
 import { FatalError } from '../../../runtime/api/errors.ts';
 
 export class KeyCodec {
@@ -14,14 +18,21 @@ export class KeyCodec {
   constructor(columns: readonly ColumnBuffer[]) {
     const nested = columns.find(column => column.width < 0);
     if (nested !== undefined) throw new FatalError(`Column ${nested.column.name} cannot be part of a key`, { code: 'KEY_TYPE', hint: 'Set message.key.columns at the source to columns of plain types, or mode=append at the sink.' });
-    this.exact = columns.length === 1 && (columns[0]?.width ?? 0) > 0 && (columns[0]?.width ?? 0) <= 8;
+    const [first] = columns;
+    this.exact = columns.length === 1 && first !== undefined && first.column.required && first.width > 0 && first.width <= 8;
   }
 
-  /** Encodes the key of one row. False when a part of it is null. */
+  /** Encodes the key of one row. False when a part of it is null that must not be, or was left out by the source. */
   encode(columns: readonly ColumnBuffer[], row: number): boolean {
     let at = 0;
-    for (const { state, width, bytes, words, arena } of columns) {
-      if (state[row] !== 1) return false;
+    for (const { column, state, width, bytes, words, arena } of columns) {
+      const present = state[row] === PRESENT;
+      if (!present && (column.required || state[row] !== NULL)) return false;
+      if (!column.required) {
+        if (at + 1 > this.bytes.length) this.grow(at + 1, at);
+        this.bytes[at++] = present ? 1 : 0;
+        if (!present) continue;
+      }
       if (width > 0) {
         if (at + width > this.bytes.length) this.grow(at + width, at);
         const from = row * width;

@@ -139,12 +139,15 @@ export class TableWriter {
   keep(at: number, oldEntry: number, partial: boolean): void {
     this.touched = true;
     if (!this.options.upsert) { if (partial) this.dropAbsent(at); return; }
-    if (!this.codec.encode(this.keyCells, at)) throw new DataError(`A record of table ${this.table.name.join('.')} has no value in its key`, { code: 'NULL_KEY', hint: 'Set mode=append, or message.key.columns at the source.' });
+    if (!this.codec.encode(this.keyCells, at)) throw new DataError(`A record of table ${this.table.name.join('.')} has a null in its key, which column ${this.nullKey()} does not take`, { code: 'NULL_KEY', hint: 'Write to a new table with table.name.format: its key columns take null where the source says that they may be. Or set mode=append.' });
     const entry = this.last.entry(this.codec);
     if (partial) this.recall(at, oldEntry >= 0 ? oldEntry : entry);
     this.last.row[entry] = at;
     this.last.live[entry] = 1;
   }
+
+  /** Key columns that are never null. */
+  private nullKey(): string { return this.keyCells.filter(({ column }) => column.required).map(({ column }) => column.name).join(', '); }
 
   /** Fills values that the source left out from the row that the buffer has under `entry`, or notes where to look. */
   private recall(at: number, entry: number): void {

@@ -168,8 +168,10 @@ class TableSinkTask implements SinkTask {
     const name = operation === undefined ? this.naming.guess(record.topic) ?? this.naming.name(nowhere(record.topic)) : this.naming.name(operation.facts);
     const writer = this.writers.get(name.join('.')) ?? await this.openWriter(name, signal), columns = writer?.table.columns ?? [];
     let inference = this.inferences.get(name.join('.'));
-    if (inference === undefined) { const placeholder = this.config['unavailable.value.placeholder']; inference = { rows: new Inference(placeholder), keys: new Inference(placeholder) }; this.inferences.set(name.join('.'), inference); }
-    const { rows, keys } = inference, key = bareKeyOf === undefined ? keyOf(record) : keys.struct(bareKeyOf, columns);
+    if (inference === undefined) { const placeholder = this.config['unavailable.value.placeholder']; inference = { rows: new Inference(placeholder, true), keys: new Inference(placeholder, false) }; this.inferences.set(name.join('.'), inference); }
+    const { rows, keys } = inference;
+    if (bareKeyOf !== undefined && columns.length === 0 && Object.values(bareKeyOf).includes(null)) throw new DataError(`The first record for table ${name.join('.')} has a null in its key, so the type of that column is not known`, { code: 'NULL_KEY', hint: 'Set key.converter.schemas.enable=true at the source and at this sink.' });
+    const key = bareKeyOf === undefined ? keyOf(record) : keys.struct(bareKeyOf, columns);
     if (operation === undefined) return { kind: 'tombstone', key };
     if (operation.kind === 'delete') return writer === undefined || key === undefined ? { kind: 'ignore' } : { kind: 'delete', facts: operation.facts, rowSchema: key.schema, key };
     return { kind: 'upsert', facts: operation.facts, row: rows.struct(operation.row, columns), key, oldKey: operation.oldKey === undefined ? undefined : keys.struct(operation.oldKey, columns) };
@@ -206,8 +208,9 @@ class TableSinkTask implements SinkTask {
     if (known !== undefined) return known;
     const key = this.config.mode === 'upsert' ? keySchema?.fields.map(field => field.name) ?? [] : [];
     const nearest = (type: Column['type']): Column['type'] => this.format.fit?.(type) ?? type;
-    const row = columnsOf(rowSchema, key, nearest);
-    const columns = [...row, ...(keySchema === undefined || key.length === 0 ? [] : columnsOf(keySchema, key, nearest)).filter(column => !row.some(one => one.name === column.name))];
+    const required = keySchema?.fields.filter(({ name: field, schema }) => key.includes(field) && !schema.optional).map(field => field.name) ?? [];
+    const row = columnsOf(rowSchema, required, nearest);
+    const columns = [...row, ...(keySchema === undefined || key.length === 0 ? [] : columnsOf(keySchema, required, nearest)).filter(column => !row.some(one => one.name === column.name))];
     const table = await this.format.openOrCreate({ name, columns, key }, signal);
     if (this.config.mode === 'upsert' && table.key.length === 0) throw keyless(name, name.join('.'));
     return this.addWriter(name, new TableWriter(table, this.writerOptions()));

@@ -177,6 +177,34 @@ export function describeTableSink(format: string, formatOf: (warehouse: string) 
       }), { numRuns: 25 });
     }, 120_000);
 
+    for (const width of ['long', 'text and int'] as const) {
+      test(`a null in the key is a value like any other (${width})`, async () => {
+        const key = width === 'long' ? { id: types.optional(types.INT64) } : { code: types.optional(types.STRING), id: types.optional(types.INT32) };
+        const loose: SourceTable = { schema: 'public', table: 'orders', key, row: { ...key, customer: types.optional(types.STRING) } };
+        const at = (id: number | null, customer: string, op: 'c' | 'u' | 'd' = 'c'): Event => {
+          const values = width === 'long' ? { id: id === null ? null : BigInt(id) } : { code: id === null ? null : 'x', id };
+          return { op, key: values, row: { ...values, customer } };
+        };
+        for (const raw of [true, false]) {
+          await rm(warehouse, { recursive: true, force: true });
+          await using task = await open();
+          await assign(task, topic);
+          await task.put(batchOf(loose, [at(0, 'zero'), at(null, 'none'), at(1, 'one'), at(null, 'still none', 'u')], 0, raw), never);
+          await task.flush(never);
+          const seen = async (): Promise<unknown> => (await rows()).map(row => [row['id'] === null ? null : Number(row['id']), row['customer']]).sort();
+          expect(await seen()).toEqual([[null, 'still none'], [0, 'zero'], [1, 'one']]);
+          await using again = await open();
+          await assign(again, topic);
+          await again.put(batchOf(loose, [at(null, 'other', 'u'), at(0, 'nought', 'u')], 4, raw), never);
+          await again.flush(never);
+          expect(await seen()).toEqual([[null, 'other'], [0, 'nought'], [1, 'one']]);
+          await again.put(batchOf(loose, [at(null, '', 'd'), at(1, '', 'd')], 6, raw), never);
+          await again.flush(never);
+          expect(await seen()).toEqual([[0, 'nought']]);
+        }
+      });
+    }
+
     test('an index that does not fit is replaced by scans', async () => {
       const text: SourceTable = { schema: 'public', table: 'orders', key: { code: types.STRING, id: types.INT64 }, row: { code: types.STRING, id: types.INT64, customer: types.optional(types.STRING) } };
       for (const memory of [1 << 28, 20_000]) {
