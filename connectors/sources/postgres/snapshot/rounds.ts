@@ -57,6 +57,8 @@ export class Rounds {
   private sizes: ReadonlyMap<number, TableSize> = new Map();
   private all = '';
   private first: boolean;
+  /** A table that is read, but for the row that it holds back. */
+  private final: Job | undefined;
   private readonly notices: SourceRecord[] = [];
   private turn: Promise<unknown> = Promise.resolve();
 
@@ -102,6 +104,7 @@ export class Rounds {
     if (round.signal.aborted) return;
     // What follows the round may be newer than the rows that it still holds back.
     const rest = new ChangeBatch();
+    this.releaseFinal('last_in_data_collection', rest);
     for (const job of this.jobs) this.release(job, undefined, rest);
     this.takeNotices(rest);
     yield rest;
@@ -179,6 +182,7 @@ export class Rounds {
     const { job } = chunk;
     if (job.dropped) return batch;
     if (rows.length > 0) {
+      this.releaseFinal('last_in_data_collection', batch);
       const { lsn, txId, timeUs } = this.originOf(job.table.catalogue.oid);
       const base: EventSource = { commitUs: timeUs, snapshot: 'true', txId, lsn, lastCommitLsn: null, xmin: null, origin: null, originLsn: null };
       for (const after of rows) {
@@ -205,13 +209,27 @@ export class Rounds {
     if (job.held?.chunk !== chunk) this.parts.progress.chunkDone(job.table.catalogue.oid, range, chunk.rows);
     if (job.running > 0 || job.next !== ALL_PAGES || job.again.length > 0) return;
     this.jobs = this.jobs.filter(other => other !== job);
-    this.release(job, this.done && this.parts.progress.joining.size === 0 ? 'last' : 'last_in_data_collection', batch);
-    const earlier = this.parts.progress.of(job.table.catalogue.oid)?.rows ?? job.rows;
-    this.parts.progress.tableDone(job.table.catalogue.oid);
+    const total = (this.parts.progress.of(job.table.catalogue.oid)?.rows ?? 0) + (job.held?.chunk.rows ?? 0);
+    this.finish(job, batch);
     this.gauges.tablesLeft(this.left.length);
     this.parts.logger.info({ table: job.name, rows: job.rows }, 'snapshot of a table read');
-    this.notify('TABLE_SCAN_COMPLETED', { scanned_collection: job.name, total_rows_scanned: String(Math.max(earlier, job.rows)), status: 'SUCCEEDED', data_collections: this.parts.captured.join(',') });
+    this.notify('TABLE_SCAN_COMPLETED', { scanned_collection: job.name, total_rows_scanned: String(Math.max(total, job.rows)), status: 'SUCCEEDED', data_collections: this.parts.captured.join(',') });
     this.takeNotices(batch);
+  }
+
+  /** Its last row is kept until another table has one: the very last row of all has a marker of its own, and the last table may be empty. */
+  private finish(job: Job, batch: ChangeBatch): void {
+    const last = this.done && this.parts.progress.joining.size === 0;
+    if (job.held !== undefined) this.releaseFinal('last_in_data_collection', batch);
+    if (job.held === undefined) this.parts.progress.tableDone(job.table.catalogue.oid); else this.final = job;
+    if (last) this.releaseFinal('last', batch);
+  }
+  private releaseFinal(marker: string, batch: ChangeBatch): void {
+    const { final } = this;
+    if (final === undefined) return;
+    this.final = undefined;
+    this.release(final, marker, batch);
+    this.parts.progress.tableDone(final.table.catalogue.oid);
   }
 
   /** Hands out the held row; `marker` is undefined when another row of the table follows. */
