@@ -53,8 +53,6 @@ export interface StreamParts {
   readonly incremental: IncrementalSnapshot;
   /** Version of the server, as server_version_num has it. */
   readonly version: number;
-  /** Members that every offset carries. */
-  readonly originKeys: SourceOffset;
 }
 
 /** Bytes of a committed transaction from the spill that go into one batch. */
@@ -132,7 +130,7 @@ export class ReplicationStream {
 
   private offset(): PartitionOffset {
     const { position } = this.cursor;
-    return { partition: this.parts.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.originKeys, ...this.parts.snapshot.keys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
+    return { partition: this.parts.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.snapshot.keys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
   }
 
   /** Heartbeats, and the step over WAL that holds nothing for us. */

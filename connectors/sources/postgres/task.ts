@@ -159,7 +159,7 @@ class PostgresTask implements SourceTask {
     const link = new ReplicationLink({ client, query, config, logger: context.logger, senderTimeoutMs: Number(server?.[1] ?? 0) }, from.commitLsn);
     const stream = new ReplicationStream({
       link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, snapshot, incremental: new IncrementalSnapshot({ query: (await this.open(false)).query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(parts, list, statements, signal) }, this.stored),
-      wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }), version: Number(server?.[0] ?? 0), originKeys: {},
+      wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }), version: Number(server?.[0] ?? 0),
     });
     this.stream = stream;
     await stream.start(signal);
