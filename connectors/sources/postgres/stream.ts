@@ -55,6 +55,8 @@ export interface StreamParts {
   readonly version: number;
 }
 
+/** WAL without anything for us after which the slot is helped to let go of it. */
+const LET_GO_BYTES = 16n * 1024n * 1024n;
 /** Bytes of a committed transaction from the spill that go into one batch. */
 const REPLAY_BYTES = 1024 * 1024;
 /** What a row costs beside its bytes, so that many small ones make a batch too. */
@@ -78,6 +80,7 @@ export class ReplicationStream {
   private readonly manual: boolean;
   private readonly tolerant: boolean;
   private nextHeartbeat = 0;
+  private letGoAt = 0n;
   /** The server was asked how far it is, for a chunk that waits for that. */
   private asked = false;
   private readonly relations = new Map<number, CapturedTable | null>();
@@ -301,6 +304,7 @@ export class ReplicationStream {
     if (this.cursor.transaction === undefined) {
       this.parts.incremental.passed(walEnd, batch, () => this.source(walEnd, undefined));
       this.cursor.idleLsn = walEnd;
+      if (walEnd - this.letGoAt > LET_GO_BYTES) { this.letGoAt = walEnd; this.parts.housekeeping.letGo(); }
     }
     if (reply) this.link.status();
   }

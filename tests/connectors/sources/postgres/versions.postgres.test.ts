@@ -18,7 +18,8 @@ function describeSource(version: number): void {
     beforeAll(async () => { server = await startPostgres({ version }); }, 180_000);
     afterAll(async () => { await server[Symbol.asyncDispose](); });
 
-    it('gives the recorded default case', async () => { expect(await replay(recorded, server)).toEqual([]); }, 120_000);
+    // Logical decoding messages came into pgoutput with version 14; all else is the same.
+    it('gives the recorded default case', async () => { expect(await replay(recorded, server)).toEqual(version < 14 ? ['pg.message/0: 2 records recorded, 0 produced'] : []); }, 120_000);
 
     it('makes publication and slot, and carries every kind of change', async () => {
       await server.sql('CREATE DATABASE kinds');
