@@ -12,7 +12,7 @@ import type { Column, CommitOutcome, LakeTable, LiveFile, TableChange, TableDefi
 import { addition, changeActions, commitInfo, removal } from './commit.ts';
 import type { Action, AddFile, DeletionVector, Protocol } from './format/actions.ts';
 import { inlineVector, vectorIn, vectorPath } from './format/deletion-vector.ts';
-import { decodeSchema, encodeSchema, hasZoneless, nearestType } from './format/schema.ts';
+import { decodeSchema, encodeSchema, hasZoneless, nameProblem, nearestType } from './format/schema.ts';
 import { rowsOf } from './format/statistics.ts';
 import { decodeToken } from './format/token.ts';
 import { DeltaLog } from './log.ts';
@@ -43,6 +43,7 @@ export function deltaFormat(warehouse: string): TableFormat {
 }
 
 async function create(location: string, { name, columns, key }: TableDefinition): Promise<void> {
+  checkNames(name, columns);
   await makeFolder(location);
   const now = Date.now();
   const outcome = await new DeltaLog(location).put([
@@ -54,6 +55,12 @@ async function create(location: string, { name, columns, key }: TableDefinition)
     } },
   ]);
   if (outcome === 'unknown') throw new FatalError(`Table ${name.join('.')} could not be made in ${location}`, { code: 'DELTA_CREATE', hint: 'See whether the warehouse is writable and its file system has hard links.' });
+}
+
+/** Throws FatalError DELTA_COLUMN_NAME. */
+function checkNames(table: readonly string[], columns: readonly Column[]): void {
+  const problem = nameProblem(columns);
+  if (problem !== undefined) throw new FatalError(`Column ${problem}: Delta table ${table.join('.')} cannot have it`, { code: 'DELTA_COLUMN_NAME', hint: 'Rename the column on the way (transforms=rename, org.apache.kafka.connect.transforms.ReplaceField$Value with renames, over flattened records), leave it out with column.exclude.list at the source, or write to Iceberg.' });
 }
 
 function protocolFor(columns: readonly Column[]): Protocol {
@@ -144,6 +151,7 @@ class DeltaTable implements LakeTable {
       const widens = wider.some((column, i) => !sameType(column.type, present[i]?.type ?? column.type));
       if ((added.length === 0 && !widens) || metadata === undefined) return;
       const all = [...wider, ...added];
+      checkNames(this.name, all);
       const outcome = await this.log.put([
         { commitInfo: commitInfo(widens ? 'CHANGE COLUMN' : 'ADD COLUMNS', randomUUID(), Date.now()) },
         ...(hasZoneless(added) && !hasZoneless(present) ? [{ protocol: protocolFor(all) }] : []),

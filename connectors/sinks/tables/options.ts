@@ -1,6 +1,6 @@
 import { bool, int, list, long, oneOf, string } from '../../../runtime/api/config.ts';
 
-/** Options that every table sink has; a format spreads them into its own declaration. */
+/** Options that every table sink has; a format spreads them into its own declaration. That topics and topics.regex exclude each other is the worker's rule for all sinks. */
 export const tableSinkOptions = {
   'topics': list({ default: [] as readonly string[], group: 'Input', importance: 'HIGH', doc: 'Topics to read, separated by commas. Either this or topics.regex.' }),
   'topics.regex': string({ group: 'Input', importance: 'HIGH', doc: 'Java-style regular expression that a topic name has to match as a whole. Either this or topics.', check: regexProblem }),
@@ -29,14 +29,6 @@ export interface TableSinkConfig {
   readonly 'commit.interval.ms': number;
   readonly 'commit.max.bytes': number;
   readonly 'sink.memory.bytes': number;
-}
-
-/** Rules over several of the shared options. */
-export function checkTableSink(config: TableSinkConfig): readonly { readonly option: string; readonly message: string }[] {
-  const named = config.topics.length > 0, matched = config['topics.regex'] !== undefined && config['topics.regex'] !== '';
-  if (named && matched) return [{ option: 'topics', message: 'topics and topics.regex are mutually exclusive options, but both are set.' }];
-  if (!named && !matched) return [{ option: 'topics', message: 'Must configure one of topics or topics.regex' }];
-  return [];
 }
 
 /** Folder of the warehouse as a path. */

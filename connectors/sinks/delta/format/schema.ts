@@ -54,6 +54,19 @@ function decodeType(type: JsonType): ColumnType {
   }
 }
 
+/** What Delta without column mapping does not take in a name (Spark refuses to read such a table), and names that differ in case only. Undefined when all are well. */
+export function nameProblem(columns: readonly Column[]): string | undefined {
+  const seen = new Set<string>();
+  for (const { name, type } of columns) {
+    if (/[ ,;{}()\n\t=]/.test(name)) return `${JSON.stringify(name)} has a character that Delta tables do not take in names (space , ; { } ( ) = tab, line break)`;
+    if (seen.has(name.toLowerCase())) return `${JSON.stringify(name)} and another column differ in case only, which is one name in Delta`;
+    seen.add(name.toLowerCase());
+    const inner = type.kind === 'struct' ? nameProblem(type.fields) : undefined;
+    if (inner !== undefined) return inner;
+  }
+  return undefined;
+}
+
 /** True when some column, at any depth, is a timestamp without zone: a table feature of its own. */
 export function hasZoneless(columns: readonly Column[]): boolean { return columns.some(column => zoneless(column.type)); }
 function zoneless(type: ColumnType): boolean {

@@ -35,3 +35,20 @@ test('a checkpoint every ten commits carries the table on its own', async () => 
     expect(rows[0]).toEqual({ id: 1, customer: 'v11' });
   } finally { await rm(warehouse, { recursive: true, force: true }); }
 });
+
+test('a column name that Delta does not take is refused before anything is written', async () => {
+  const warehouse = await mkdtemp(join(tmpdir(), 'delta-names-'));
+  const config = { 'topics': [], 'topics.regex': undefined, 'warehouse': warehouse, 'table.name.format': '', 'mode': 'upsert', 'truncate.enabled': true, 'unavailable.value.placeholder': '__debezium_unavailable_value', 'commit.interval.ms': 10_000, 'commit.max.bytes': 1 << 27, 'sink.memory.bytes': 1 << 28 } as const;
+  const table: SourceTable = { schema: 'public', table: 'orders', key: { id: types.INT32 }, row: { id: types.INT32, customer: types.optional(types.STRING) } };
+  const spaced: SourceTable = { ...table, row: { ...table.row, 'first name': types.optional(types.STRING) } };
+  const row = { id: 1, 'customer': 'ann', 'first name': 'ann' };
+  try {
+    await using task = await openTableSink(deltaFormat(warehouse), config, contextOf());
+    await assign(task, 'cdc.public.orders');
+    await expect(task.put(batchOf(spaced, [{ op: 'c', key: { id: 1 }, row }], 0, true), never)).rejects.toMatchObject({ code: 'DELTA_COLUMN_NAME', message: expect.stringContaining('"first name"') as string });
+    await task.put(batchOf(table, [{ op: 'c', key: { id: 1 }, row }], 0, true), never);
+    await task.flush(never);
+    await expect(task.put(batchOf(spaced, [{ op: 'c', key: { id: 2 }, row: { ...row, id: 2 } }], 1, true), never)).rejects.toMatchObject({ code: 'DELTA_COLUMN_NAME' });
+    expect((await tableRows(deltaFormat(warehouse), ['public', 'orders'], 'id')).length).toBe(1);
+  } finally { await rm(warehouse, { recursive: true, force: true }); }
+});

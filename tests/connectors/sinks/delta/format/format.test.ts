@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { decodeActions, encodeActions, fileKey, versionName } from '../../../../../connectors/sinks/delta/format/actions.ts';
 import { decodeVector, decodeZ85, encodeVector, encodeZ85, inlineVector, VectorFile, vectorIn, vectorPath } from '../../../../../connectors/sinks/delta/format/deletion-vector.ts';
-import { decodeSchema, encodeSchema } from '../../../../../connectors/sinks/delta/format/schema.ts';
+import { decodeSchema, encodeSchema, nameProblem } from '../../../../../connectors/sinks/delta/format/schema.ts';
 import { LogState } from '../../../../../connectors/sinks/delta/format/state.ts';
 import { encodeStatistics, loosened, rowsOf } from '../../../../../connectors/sinks/delta/format/statistics.ts';
 import { decodeToken, encodeToken } from '../../../../../connectors/sinks/delta/format/token.ts';
@@ -75,4 +75,12 @@ test('a file with a new deletion vector replaces itself, whatever the order in t
     expect(state.actions(5).length).toBe(1);
   }
   expect(versionName(12)).toBe('00000000000000000012');
+});
+
+test('names that Delta readers would refuse are told', () => {
+  const column = (name: string, fields: readonly string[] = []) => ({ name, type: fields.length === 0 ? { kind: 'int' } as const : { kind: 'struct', fields: fields.map(field => ({ name: field, type: { kind: 'int' } as const, required: false })) } as const, required: false });
+  for (const name of ['a b', 'a,b', 'a;b', 'a{', 'a}', '(a', 'a)', 'a\tb', 'a\nb', 'a=b']) expect(nameProblem([column('ok'), column(name)])).toContain('do not take');
+  expect(nameProblem([column('Id'), column('id')])).toContain('differ in case');
+  expect(nameProblem([column('s', ['x y'])])).toBeDefined();
+  expect(nameProblem([column('a-b'), column('ä.c'), column('__deleted'), column('s', ['x', 'y'])])).toBeUndefined();
 });
