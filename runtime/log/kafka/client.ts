@@ -21,12 +21,17 @@ export interface RetryOptions extends RequestOptions {
   readonly forMs?: number;
 }
 
+/** For so long a broker that did not answer is asked last: one that is paused would cost each question a whole request.timeout.ms. */
+const SUSPECT_MS = 30_000;
+
 export class KafkaClient implements AsyncDisposable {
   readonly config: ClientConfig;
   private readonly connections = new Map<string, BrokerConnection>();
   private nodes = new Map<number, Endpoint>();
   private readonly topics = new Map<string, { readonly at: number; readonly topic: TopicMetadata }>();
   private readonly coordinators = new Map<string, number>();
+  /** Endpoints that did not answer, and until when others are asked first. */
+  private readonly suspects = new Map<string, number>();
   private controller = -1;
   private rotation = Math.floor(Math.random() * 1000);
   private cluster: string | undefined;
@@ -45,7 +50,19 @@ export class KafkaClient implements AsyncDisposable {
   async request<I, O>(target: Target, api: Api<I, O>, input: I, options: RequestOptions = {}): Promise<O> {
     if (target === 'any') return this.requestAny(api, input, options);
     const node = typeof target === 'number' ? target : target === 'controller' ? await this.controllerNode(options) : await this.coordinator(target.coordinator, target.key, options);
-    return this.connection(await this.endpointOf(node, options), options.lane).send(api, input, options);
+    return this.ask(await this.endpointOf(node, options), api, input, options);
+  }
+
+  private async ask<I, O>(endpoint: Endpoint, api: Api<I, O>, input: I, options: RequestOptions): Promise<O> {
+    const name = laneOf(endpoint, '');
+    try {
+      const answer = await this.connection(endpoint, options.lane).send(api, input, options);
+      this.suspects.delete(name);
+      return answer;
+    } catch (error) {
+      if (error instanceof RetriableError && error.code.startsWith('KAFKA_') && options.signal?.aborted !== true) this.suspects.set(name, performance.now() + SUSPECT_MS);
+      throw error;
+    }
   }
 
   /**
@@ -81,11 +98,13 @@ export class KafkaClient implements AsyncDisposable {
     const turn = (list: readonly Endpoint[]): Endpoint[] => list.map((_, i) => list[(i + start) % list.length] as Endpoint);
     let failure: unknown;
     const tried = new Set<string>();
-    for (const endpoint of [...turn(connected), ...turn(known), ...turn(this.config.bootstrap)]) {
+    const candidates = [...turn(connected), ...turn(known), ...turn(this.config.bootstrap)];
+    const suspect = (endpoint: Endpoint): boolean => (this.suspects.get(laneOf(endpoint, '')) ?? 0) > performance.now();
+    for (const endpoint of [...candidates.filter(one => !suspect(one)), ...candidates.filter(suspect)]) {
       const name = laneOf(endpoint, options.lane);
       if (tried.has(name)) continue;
       tried.add(name);
-      try { return await this.connection(endpoint, options.lane).send(api, input, options); } catch (error) {
+      try { return await this.ask(endpoint, api, input, options); } catch (error) {
         options.signal?.throwIfAborted();
         failure = error;
         if (!(error instanceof RetriableError)) break;

@@ -26,10 +26,13 @@ const QUICK_WAIT_MS = 50;
 /** Bytes read ahead over all partitions; above it only those are read that someone waits for. */
 const AHEAD_BYTES = 32 * 1024 * 1024;
 const OUT_OF_RANGE = 1;
+const ENDS_AGE_MS = 1_000;
 
 interface Source extends TopicPartition {
   /** Offset of the next fetch. */
   offset: number;
+  /** Ends of the partition as the last answer told them, and when. */
+  ends: { readonly start: number; readonly end: number; readonly at: number } | undefined;
   readonly ready: FetchedBatch[];
   bytes: number;
   fetching: boolean;
@@ -53,9 +56,15 @@ export class Fetcher {
   constructor(client: KafkaClient, options: FetchOptions) { this.client = client; this.options = options; }
 
   reader(partition: TopicPartition, from: number): LogReader {
-    const source: Source = { topic: partition.topic, partition: partition.partition, offset: from, ready: [], bytes: 0, fetching: false, pausedUntil: 0, attempts: 0, failure: undefined, wake: () => undefined, waited: false };
+    const source: Source = { topic: partition.topic, partition: partition.partition, offset: from, ends: undefined, ready: [], bytes: 0, fetching: false, pausedUntil: 0, attempts: 0, failure: undefined, wake: () => undefined, waited: false };
     this.sources.add(source);
     return new KafkaReader(source, from, () => { this.plan(); }, () => { this.sources.delete(source); });
+  }
+
+  /** Ends of a partition that is being read, as its leader told them within the last `ENDS_AGE_MS`; no request is made. */
+  ends({ topic, partition }: TopicPartition): { readonly start: number; readonly end: number } | undefined {
+    for (const source of this.sources) if (source.topic === topic && source.partition === partition && source.ends !== undefined && performance.now() - source.ends.at < ENDS_AGE_MS) return source.ends;
+    return undefined;
   }
 
   /** Runs the next round soon; several calls in one turn are one. */
@@ -123,6 +132,7 @@ export class Fetcher {
       check(found.error, where);
       const { batches, next } = parseFetched(found.records ?? Buffer.alloc(0), source.offset, this.options.isolation, found.aborted);
       source.attempts = 0;
+      source.ends = { start: found.startOffset, end: found.highWatermark, at: performance.now() };
       source.offset = next;
       source.ready.push(...batches);
       for (const { bytes } of batches) source.bytes += bytes.length;

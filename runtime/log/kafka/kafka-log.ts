@@ -96,10 +96,14 @@ class KafkaLog implements Log {
   }
 
   topics(): Promise<readonly TopicDescription[]> { return this.parts.topics.all(); }
-  topic(name: string): Promise<TopicDescription | undefined> { return this.parts.topics.one(name); }
+  topic(name: string): Promise<TopicDescription | undefined> { return this.parts.topics.one(name, 1_000); }
   createTopic(name: string, options?: TopicOptions): Promise<TopicDescription> { return this.parts.topics.create(name, options); }
   deleteTopic(name: string): Promise<void> { return this.parts.topics.delete(name); }
-  range(partition: TopicPartition): Promise<PartitionRange> { return this.parts.topics.range(partition); }
+  /** Of a partition that is being read, as of at most a second ago: sinks of many topics ask for each of them every second. */
+  async range(partition: TopicPartition): Promise<PartitionRange> {
+    const known = this.parts.fetcher.ends(partition);
+    return known === undefined ? this.parts.topics.range(partition) : { start: known.start, end: known.end, bytes: -1 };
+  }
   topicsChanged(signal: AbortSignal): Promise<void> { return this.parts.topics.watch(signal); }
 
   async writer(id: string): Promise<LogWriter> {

@@ -41,8 +41,9 @@ export class Topics {
     return this.described(found.topics.filter(({ error, internal }) => error === 0 && !internal));
   }
 
-  async one(name: string): Promise<TopicDescription | undefined> {
-    const found = await this.client.retrying(`describe topic ${name}`, () => this.client.topic(name, { maxAgeMs: 0 }));
+  /** As of at most `maxAgeMs` ago. */
+  async one(name: string, maxAgeMs = 0): Promise<TopicDescription | undefined> {
+    const found = await this.client.retrying(`describe topic ${name}`, () => this.client.topic(name, { maxAgeMs }));
     return found === undefined ? undefined : (await this.described([found]))[0];
   }
 
