@@ -137,6 +137,10 @@ describe('the image', () => {
     await equal();
     expect(statSync(join(lake, 'delta')).uid).toBe(10_001);
 
+    await using rival = await image.start(options);
+    expect(await rival.ended).toBe(1);
+    expect(rival.output()).toMatch(/The log directory \/var\/lib\/tributary\/log is in use by process 1 of another container \[LOG_IN_USE\]\nStop process 1 of another container/);
+
     first.signal('SIGKILL');
     expect(await first.ended).not.toBe(0);
     await server.sql("INSERT INTO orders (customer_id, amount) SELECT 1, i FROM generate_series(1, 500) i; UPDATE orders SET status = 'paid' WHERE id % 3 = 0; DELETE FROM orders WHERE id % 7 = 0", 'shop');

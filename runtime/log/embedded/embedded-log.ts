@@ -5,6 +5,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { ConfigError, NotFoundError } from '../../api/errors.ts';
 import { parseExact, stringifyExact } from '../../api/exact-json.ts';
 import type { PartitionOffset, PartitionPosition, SourceOffset, SourcePartition, TopicPartition } from '../../api/plugin.ts';
@@ -12,7 +13,8 @@ import type { Log, LogReader, LogWriter, PartitionRange, StateStore, TopicDescri
 import { COMPACTION, Compaction, type CompactionOptions, DELETE_RETENTION_MS } from './compaction.ts';
 import { Groups } from './groups.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { heldByAnother, type Owner, thisProcess } from './owner.ts';
+import { heldByAnother, type Owner, startOf, thisProcess } from './owner.ts';
+import { listenerIn, listenIn } from './owner-socket.ts';
 import { EmbeddedReader } from './reader.ts';
 import { Retention } from './retention.ts';
 import { batchKey, cleanedKey, openStore, partitionKey, type Store, type TopicEntry, transact } from './store.ts';
@@ -36,21 +38,40 @@ export interface EmbeddedLogOptions {
 
 const DEFAULTS: Required<TopicOptions> = { deleteRetentionMs: DELETE_RETENTION_MS, partitions: 1, compact: false, retentionBytes: -1, retentionMs: 7 * 86_400_000, deleteUncommitted: false, compression: 'lz4' };
 
-/** Opens (and for a writer makes) the log. Throws ConfigError LOG_IN_USE, LOG_MISSING, LOG_UNREADABLE. */
+/** Opens (and for a writer makes) the log. Throws ConfigError LOG_IN_USE, LOG_IN_CONTAINER, LOG_MISSING, LOG_UNREADABLE. */
 export async function openEmbeddedLog(directory: string, options: EmbeddedLogOptions): Promise<Log> {
   const path = resolve(directory);
   const readOnly = options.mode === 'reader';
   if (readOnly && !existsSync(path)) throw new ConfigError(`There is no log directory ${path}`, { code: 'LOG_MISSING', hint: 'Check log.dir in the worker properties.' });
+  if (readOnly) await requireOwnPid(path);
   let store: Store;
   try {
-    if (!readOnly) mkdirSync(path, { recursive: true });
+    if (!readOnly) { mkdirSync(path, { recursive: true }); await requireFree(path); }
     store = openStore(path, readOnly);
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError(`The log directory ${path} cannot be opened: ${(error as Error).message}`, { code: 'LOG_UNREADABLE', hint: 'Check that the directory exists, is a directory and belongs to the user of this process.', cause: error });
   }
   let owns = false;
   if (!readOnly) try { owns = await takeOwnership(store); } catch (error) { await store.root.close(); throw error; }
-  return new EmbeddedLog(store, options, owns);
+  return new EmbeddedLog(store, options, owns ? await listenIn(path) : undefined);
+}
+
+/** Asked once in a process, before the store is opened: an owner in another container is not seen by its pid. */
+async function requireFree(path: string): Promise<void> {
+  const owner = isMainThread ? await listenerIn(path) : undefined;
+  if (owner !== undefined) throw inUse(path, owner);
+}
+
+/** LMDB tells readers apart by their pid: one of another container with the pid of the worker cannot join. */
+async function requireOwnPid(path: string): Promise<void> {
+  const owner = isMainThread ? await listenerIn(path) : undefined;
+  if (typeof owner === 'object' && owner.pid === process.pid) throw new ConfigError(`The log directory ${path} is in use by another container, in which process ${owner.pid} writes to it`, { code: 'LOG_IN_CONTAINER', hint: 'Run this inside that container (docker exec), or with --pid=container:NAME.' });
+}
+
+function inUse(path: string, owner: Owner | 'unknown'): ConfigError {
+  const who = owner === 'unknown' ? 'a process that does not answer' : `process ${owner.pid}${startOf(owner.pid) === owner.started ? '' : ' of another container'}`;
+  return new ConfigError(`The log directory ${path} is in use by ${who}`, { code: 'LOG_IN_USE', hint: `Stop ${who}, or give this worker a log.dir of its own.` });
 }
 
 /** True when this opening took the directory, false when the process had it already. */
@@ -64,7 +85,7 @@ async function takeOwnership(store: Store): Promise<boolean> {
     return owner?.pid !== mine.pid || owner.started !== mine.started;
   });
   if (typeof outcome === 'boolean') return outcome;
-  throw new ConfigError(`The log directory ${store.path} is in use by process ${outcome.pid}`, { code: 'LOG_IN_USE', hint: `Stop process ${outcome.pid}, or give this worker a log.dir of its own.` });
+  throw inUse(store.path, outcome);
 }
 
 /** A process that goes on (a worker embedded in another program) leaves the directory to the next. */
@@ -86,12 +107,13 @@ class EmbeddedLog implements Log {
   private readonly compaction: Compaction;
   private readonly housekeeping: Housekeeping | undefined;
   private readonly readOnly: boolean;
-  private readonly owns: boolean;
+  /** Set in the log that took the directory: stops telling others so. */
+  private readonly release: (() => void) | undefined;
   private readonly defaults: Required<TopicOptions>;
 
-  constructor(store: Store, { mode, defaults, fullWaitMs = 30_000, compaction = COMPACTION, housekeepingMs }: EmbeddedLogOptions, owns: boolean) {
+  constructor(store: Store, { mode, defaults, fullWaitMs = 30_000, compaction = COMPACTION, housekeepingMs }: EmbeddedLogOptions, release: (() => void) | undefined) {
     this.store = store;
-    this.owns = owns;
+    this.release = release;
     this.readOnly = mode === 'reader';
     this.defaults = { ...DEFAULTS, ...defaults };
     this.id = store.meta.get('id') ?? '';
@@ -222,9 +244,10 @@ class EmbeddedLog implements Log {
     await this.housekeeping?.close();
     await this.compaction.close();
     // On a full disk the record stays; it counts for nothing when this process is gone.
-    if (this.owns) await giveUpOwnership(this.store).catch(() => undefined);
+    if (this.release !== undefined) await giveUpOwnership(this.store).catch(() => undefined);
     // What could not be flushed was told to whoever wrote it.
     if (!this.readOnly) await this.store.root.flushed.then(() => undefined, () => undefined);
     await this.store.root.close();
+    this.release?.();
   }
 }
