@@ -10,18 +10,26 @@ export interface SnapshotRequest {
   readonly surrogateKey: string | undefined;
 }
 
+/** JSON text or a parsed value → the members; undefined for what is no object. Nothing at all counts as no members. */
+function membersOf(data: unknown): Readonly<Record<string, unknown>> | undefined {
+  const value: unknown = typeof data === 'string' ? (data.trim() === '' ? {} : JSON.parse(data)) : data ?? {};
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Readonly<Record<string, unknown>> : undefined;
+}
+
 /** Undefined, with a line in the log, for text that is no signal. */
 export function signalOf(id: string, type: string, data: string | null, logger: Logger): Signal | undefined {
-  try { return { id, type, data: (data === null || data.trim() === '' ? {} : JSON.parse(data)) as Readonly<Record<string, unknown>> }; } catch {
-    logger.warn({ id, type }, 'data of a signal is no json, the signal is left out');
-    return undefined;
-  }
+  try {
+    const members = membersOf(data);
+    if (members !== undefined) return { id, type, data: members };
+  } catch { /* said below */ }
+  logger.warn({ id, type }, 'data of a signal is no json object, the signal is left out');
+  return undefined;
 }
 
 const texts = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : []);
 
 export function snapshotRequest({ data }: Signal): SnapshotRequest {
-  const conditions = Array.isArray(data['additional-conditions']) ? data['additional-conditions'] as readonly Readonly<Record<string, unknown>>[] : [];
+  const conditions = Array.isArray(data['additional-conditions']) ? (data['additional-conditions'] as readonly unknown[]).filter((one): one is Readonly<Record<string, unknown>> => typeof one === 'object' && one !== null) : [];
   const surrogate = data['surrogate-key'];
   return {
     kind: String(data['type'] ?? 'INCREMENTAL').toUpperCase() === 'BLOCKING' ? 'BLOCKING' : 'INCREMENTAL', collections: texts(data['data-collections']),
@@ -39,7 +47,10 @@ export async function takeFileSignals(path: string, logger: Logger): Promise<Sig
     if (line.trim() === '') return [];
     try {
       const { id, type, data } = JSON.parse(line) as { id?: string; type?: string; data?: unknown };
-      return [{ id: id ?? '', type: type ?? '', data: (typeof data === 'string' ? JSON.parse(data) : data ?? {}) as Readonly<Record<string, unknown>> }];
+      const members = membersOf(data);
+      if (members !== undefined) return [{ id: id ?? '', type: type ?? '', data: members }];
+      logger.warn({ path, id }, 'data of a signal is no json object, the signal is left out');
+      return [];
     } catch { logger.warn({ path }, 'a line of the signal file is no json and is left out'); return []; }
   });
 }

@@ -101,7 +101,11 @@ export class IncrementalSnapshot {
   /** Between two reads of the stream: signals that came, and the next chunk. Batches carry no offset. */
   async *work(position: () => string): AsyncGenerator<ChangeBatch> {
     await this.files();
-    for (let signal = this.waiting.shift(); signal !== undefined; signal = this.waiting.shift()) yield* this.act(signal, position);
+    for (let signal = this.waiting.shift(); signal !== undefined; signal = this.waiting.shift()) {
+      const wrong = wrongPattern(signal);
+      if (wrong === undefined) yield* this.act(signal, position);
+      else this.parts.logger.warn({ id: signal.id, type: signal.type, reason: wrong }, 'a signal names tables by an expression that is none, it is left out');
+    }
     if (!this.next || this.window !== undefined) return;
     this.next = false;
     const batch = new ChangeBatch();
@@ -197,7 +201,7 @@ export class IncrementalSnapshot {
     if (key.length === 0) return 'NO_PRIMARY_KEY';
     const columns = key.map(identifier), where = collection.filter === undefined ? [] : [`(${collection.filter})`];
     if (state.max === undefined) {
-      const [row] = await this.parts.query(`SELECT ${columns.map((column, i) => `${column}::text AS k${i}`).join(', ')} FROM ${qualified(catalogue)}${where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`} ORDER BY ${columns.map(column => `${column} DESC`).join(', ')} LIMIT 1`);
+      const [row] = await this.parts.query(`SELECT ${columns.map(column => `${column}::text`).join(', ')} FROM (SELECT ${columns.join(', ')} FROM ${qualified(catalogue)}${where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`} ORDER BY ${columns.map(column => `${column} DESC`).join(', ')} LIMIT 1) AS highest`);
       if (row === undefined) return 'EMPTY';
       state.max = row.map(String);
     }
@@ -220,6 +224,12 @@ export class IncrementalSnapshot {
     const record = this.parts.notifier.make('Incremental Snapshot', type, facts, this.state?.id);
     if (record !== undefined) batch.addRecord(record);
   }
+}
+
+/** Whoever may write a signal must not be able to stop the stream with it. */
+function wrongPattern(signal: Signal): string | undefined {
+  const { collections, conditions } = snapshotRequest(signal);
+  try { for (const pattern of [...collections, ...conditions.map(({ collection }) => collection)]) anchored(pattern); return undefined; } catch (error) { return (error as Error).message; }
 }
 
 const nameOf = ({ schema, table }: CatalogueTable): string => `${schema}.${table}`;
