@@ -6,14 +6,16 @@
 import { request as http } from 'node:http';
 import { request as https } from 'node:https';
 import { parseListener } from '../dist/rest/config.js';
-import { readConfigFile, resolveProviders } from '../dist/runtime/properties.js';
+import { configProviders, resolveProviders } from '../dist/runtime/config-providers.js';
+import { readConfigFile } from '../dist/runtime/properties.js';
 
 const TIMEOUT_MS = 4000;
 
 function address() {
   const { TRIBUTARY_HEALTH_URL: given, TRIBUTARY_CONFIG: config = '/etc/tributary' } = process.env;
   if (given) return given;
-  const { listeners = 'http://127.0.0.1:8083' } = resolveProviders(readConfigFile(`${config}/worker.properties`));
+  const file = readConfigFile(`${config}/worker.properties`);
+  const { listeners = 'http://127.0.0.1:8083' } = resolveProviders(file, configProviders(file));
   const listener = parseListener(listeners.split(',')[0] ?? '');
   if (listener === undefined) throw new Error(`listeners=${listeners} cannot be read`);
   const host = listener.host === '0.0.0.0' ? '127.0.0.1' : listener.host === '::' ? '::1' : listener.host;
