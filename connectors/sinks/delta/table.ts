@@ -65,7 +65,8 @@ function checkNames(table: readonly string[], columns: readonly Column[]): void 
 
 function protocolFor(columns: readonly Column[]): Protocol {
   const features = ['deletionVectors', ...(hasZoneless(columns) ? ['timestampNtz'] : [])];
-  return { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: features, writerFeatures: features };
+  // A column that is never null is an invariant to Delta: Spark refuses a table that has one and does not say so.
+  return { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: features, writerFeatures: [...features, 'invariants'] };
 }
 
 class DeltaTable implements LakeTable {
