@@ -77,6 +77,14 @@ function wake({ changed }: Weather): void { const waiting = [...changed]; change
 
 const close = (server: Server): Promise<void> => new Promise(resolve => { server.close(() => { resolve(); }); });
 
+/** Resolves when the socket takes more, or is gone. */
+function writable(to: Socket): Promise<void> {
+  return new Promise(resolve => {
+    const go = (): void => { to.off('drain', go).off('close', go); resolve(); };
+    to.on('drain', go).on('close', go);
+  });
+}
+
 /** Moves bytes one way until either side is gone. Ends without a word: what matters is what the two sides see. */
 async function carry(from: Socket, to: Socket, weather: Weather, passed: (bytes: number) => void): Promise<void> {
   try {
@@ -89,7 +97,7 @@ async function carry(from: Socket, to: Socket, weather: Weather, passed: (bytes:
         at += piece.length;
         passed(piece.length);
         if (to.destroyed) return;
-        if (!to.write(piece)) await new Promise<void>(resolve => { to.once('drain', resolve); to.once('close', resolve); });
+        if (!to.write(piece)) await writable(to);
         else if (weather.piece > 0) await new Promise(resolve => { setImmediate(resolve); });
       }
     }
