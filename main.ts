@@ -36,7 +36,7 @@ async function standalone({ config, properties, connectors, ephemeral }: Standal
   logger.info({ signal }, 'worker stopping');
 }
 
-/** The same for a worker of a cluster. One that cannot go on stays, and `/health` says why. */
+/** The same for a worker of a cluster. One that cannot go on ends with the reason, as Connect's does. */
 async function distributed({ config, properties }: DistributedRequest): Promise<void> {
   const levels = new LogLevels(config['log.level']);
   const logger = namedLogger(levels, loggerNames.worker);
@@ -46,8 +46,7 @@ async function distributed({ config, properties }: DistributedRequest): Promise<
   await using worker = await openDistributed({ config, properties, pluginsUrl, logger, levels, commit: `tributary-${version}` }, advertised);
   await using rest = await startRest({ herder: worker.herder, config, properties, logger: namedLogger(levels, loggerNames.rest), levels, version });
   logger.info({ url: rest.url, advertised: advertised.url, group: config['group.id'], node: process.version }, 'worker started');
-  void worker.start();
-  const signal = await stopped;
+  const signal = await Promise.race([stopped, worker.start().then(() => stopped)]);
   logger.info({ signal }, 'worker stopping');
 }
 

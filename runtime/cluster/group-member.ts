@@ -55,7 +55,7 @@ export interface GroupOptions {
 /** Errors after which the coordinator knows this member no longer. */
 const GONE = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'FENCED_INSTANCE_ID']);
 const FATAL: Readonly<Record<string, string>> = {
-  GROUP_AUTHORIZATION_FAILED: 'Give this worker READ on the group of group.id.',
+  DENIED: 'Give this worker READ on the group of group.id.',
   INVALID_SESSION_TIMEOUT: "Set session.timeout.ms between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms.",
   INVALID_GROUP_ID: 'Set group.id.',
   INCONSISTENT_GROUP_PROTOCOL: 'Another kind of client uses this group.id, or its workers only speak another connect.protocol: choose another group.id, or the same protocol.',
@@ -238,6 +238,7 @@ export class GroupMember {
   private async failed(error: unknown): Promise<void> {
     const type = typeOf(error);
     const { logger, listener, sessionMs } = this.options;
+    if (type === 'GROUP_SHARED') throw error;
     const hint = FATAL[type];
     if (hint !== undefined) throw new FatalError(`This worker cannot join its group: ${(error as Error).message}`, { code: `GROUP_${type}`, hint, cause: error });
     this.wanted ??= type;

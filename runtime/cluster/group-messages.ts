@@ -2,10 +2,12 @@
  * What workers tell each other through the group coordinator (protocol type `connect`), byte for byte Kafka Connect's
  * (ConnectProtocol, IncrementalCooperativeConnectProtocol):
  *
- *   metadata   := version int16 · url string · configOffset int64 · [allocation nullable bytes: an assignment]   (v ≥ 1)
+ *   metadata   := version int16 · url string · configOffset int64
+ *                 · [allocation nullable bytes: an assignment · mark]                                            (v ≥ 1)
  *   assignment := version int16 · error int16 · leader string · leaderUrl string · configOffset int64 · work*
- *                 · [revoked work* · delay int32]                                                                (v ≥ 1)
+ *                 · [revoked work* · delay int32 · mark]                                                         (v ≥ 1)
  *   work*      := count int32 (-1 = null) · (connector string · tasks int32 count, int32*)*      task -1 = the connector
+ *   mark       := config topic string          ours: Connect reads no further, and sends none
  *   string     := length int16 · UTF-8;   bytes := length int32 (-1 = null) · bytes
  *
  * Version 2 has the bytes of version 1 and says besides that internal requests are signed (KIP-507).
@@ -34,8 +36,10 @@ export interface Assignment {
   readonly revoked: ReadonlySet<Work>;
   /** Time after which all shall join again, in milliseconds; 0 = none. */
   readonly delayMs: number;
+  /** The leader's config topic: two clusters that were given the same `group.id` find out by it. Connect does not tell. */
+  readonly configTopic?: string;
 }
-export interface WorkerState { readonly url: string; readonly configOffset: number; readonly current: Assignment | undefined }
+export interface WorkerState { readonly url: string; readonly configOffset: number; readonly current: Assignment | undefined; readonly configTopic?: string }
 
 class Out {
   private readonly parts: Buffer[] = [];
@@ -96,7 +100,10 @@ function malformed(what: string): DataError { return new DataError(`A group mess
 export function encodeMetadata(state: WorkerState, protocol: ProtocolName): Buffer {
   const version = PROTOCOL_VERSIONS[protocol];
   const out = new Out().int16(version).string(state.url).int64(state.configOffset);
-  if (version > 0) out.bytes(state.current === undefined ? undefined : encodeAssignment(state.current, protocol));
+  if (version > 0) {
+    out.bytes(state.current === undefined ? undefined : encodeAssignment(state.current, protocol));
+    if (state.configTopic !== undefined) out.string(state.configTopic);
+  }
   return out.done();
 }
 
@@ -107,14 +114,17 @@ export function decodeMetadata(bytes: Buffer): WorkerState {
   const url = input.string();
   const configOffset = input.int64();
   const allocation = version > 0 && input.left > 0 ? input.bytes() : undefined;
-  return { url, configOffset, current: allocation === undefined ? undefined : decodeAssignment(allocation) };
+  return { url, configOffset, current: allocation === undefined ? undefined : decodeAssignment(allocation), ...markOf(version, input) };
 }
 
 /** What the leader gives a member. */
 export function encodeAssignment(assignment: Assignment, protocol: ProtocolName): Buffer {
   const version = PROTOCOL_VERSIONS[protocol];
   const out = new Out().int16(version).int16(assignment.error).string(assignment.leader).string(assignment.leaderUrl).int64(assignment.configOffset).work(assignment.assigned);
-  if (version > 0) out.work(assignment.revoked).int32(assignment.delayMs);
+  if (version > 0) {
+    out.work(assignment.revoked).int32(assignment.delayMs);
+    if (assignment.configTopic !== undefined) out.string(assignment.configTopic);
+  }
   return out.done();
 }
 
@@ -129,8 +139,10 @@ export function decodeAssignment(bytes: Buffer): Assignment {
   const assigned = version > 0 && input.left === 0 ? new Set<Work>() : input.work();
   const revoked = version > 0 && input.left > 0 ? input.work() : new Set<Work>();
   const delayMs = version > 0 && input.left > 0 ? input.int32() : 0;
-  return { error, leader, leaderUrl, configOffset, assigned, revoked, delayMs };
+  return { error, leader, leaderUrl, configOffset, assigned, revoked, delayMs, ...markOf(version, input) };
 }
+
+function markOf(version: number, input: In): { readonly configTopic?: string } { return version > 0 && input.left > 0 ? { configTopic: input.string() } : {}; }
 
 function versionOf(input: In): number {
   const version = input.int16();

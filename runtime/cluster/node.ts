@@ -3,7 +3,7 @@
  * does the leader's duties while it is the leader. What users ask for comes through {@link DistributedWorker}.
  */
 import { randomBytes } from 'node:crypto';
-import { RetriableError } from '../api/errors.ts';
+import { FatalError, RetriableError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import { assignEagerly, IncrementalAssignor } from './assignor.ts';
 import type { ConfigRecord } from './config-records.ts';
@@ -54,8 +54,8 @@ export class ClusterNode {
     const { config, logger, coordinator } = options;
     this.assignor = new IncrementalAssignor(config['scheduled.rebalance.max.delay.ms']);
     const listener: GroupListener = {
-      state: () => ({ url: options.url, configOffset: options.store.state.offset }),
-      share: (members, round) => this.share(members, round),
+      state: () => ({ url: options.url, configOffset: options.store.state.offset, configTopic: this.topic }),
+      share: async (members, round) => this.withStrangers(members, await this.share(new Map([...members].filter(([, member]) => !this.isStranger(member))), round)),
       revoked: work => this.revoked(work, false),
       lost: async work => {
         this.current = undefined;
@@ -82,6 +82,18 @@ export class ClusterNode {
       const timer = setTimeout(done, ms);
       this.waiters.push(() => { clearTimeout(timer); done(); });
     });
+  }
+
+  private get topic(): string { return this.options.config['config.storage.topic']; }
+  /** A worker of another cluster that was given the same `group.id`. */
+  private isStranger({ configTopic }: { readonly configTopic?: string }): boolean { return configTopic !== undefined && configTopic !== this.topic; }
+  /** Strangers get nothing but the name of the topic by which they find out; everyone else gets it too. */
+  private withStrangers(members: ReadonlyMap<string, WorkerState>, shares: ReadonlyMap<string, Assignment>): ReadonlyMap<string, Assignment> {
+    const [some] = shares.values();
+    if (some === undefined) return shares;
+    const nothing: Assignment = { ...some, error: NO_ERROR, assigned: NONE, revoked: NONE, delayMs: 0 };
+    for (const [id, member] of members) if (!shares.has(id)) this.options.logger.error({ worker: member.url, configTopic: member.configTopic, group: this.options.config['group.id'] }, 'a worker of another cluster uses this group.id');
+    return new Map([...members.keys()].map((id): [string, Assignment] => [id, { ...shares.get(id) ?? nothing, configTopic: this.topic }]));
   }
 
   private async share(members: ReadonlyMap<string, WorkerState>, { leaderId, generation, lastCompleted, protocol }: { readonly leaderId: string; readonly generation: number; readonly lastCompleted: number; readonly protocol: ProtocolName }): Promise<ReadonlyMap<string, Assignment>> {
@@ -113,6 +125,7 @@ export class ClusterNode {
   private async assigned(round: Round): Promise<AfterRound> {
     const { store, config, local } = this.options;
     const { assignment } = round;
+    if (this.isStranger(assignment)) throw new FatalError(`group.id ${config['group.id']} belongs to another cluster: its workers keep their configurations in topic ${assignment.configTopic ?? ''}, this one in ${this.topic}`, { code: 'GROUP_SHARED', hint: 'Give this cluster a group.id of its own, or the same config.storage.topic.' });
     const before = this.current;
     this.current = round;
     clearTimeout(this.timer);
@@ -229,6 +242,7 @@ export class ClusterNode {
       clearTimeout(this.timer);
       clearTimeout(this.keyTimer);
       this.current = undefined;
+      await this.revoked(new Set(this.begun), false);
       await this.member.leave();
     }
   }

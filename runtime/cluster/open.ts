@@ -45,7 +45,7 @@ export interface DistributedOptions {
 }
 export interface DistributedWorker extends AsyncDisposable {
   readonly herder: DistributedHerder;
-  /** Joins the group. Settles when the worker failed for good; see its herder's health. */
+  /** Joins the group. Resolves when the worker was closed; rejects when it cannot go on, which its herder's health says too. */
   start(): Promise<void>;
 }
 
@@ -163,12 +163,13 @@ async function worker(options: DistributedOptions, { stack, kafka, shared, after
       running = node.run(stop.signal).catch((error: unknown) => {
         failure = error as Error;
         logger.error({ reason: failure.message, ...(error instanceof FatalError || error instanceof ConfigError ? { code: error.code, hint: error.hint } : {}) }, 'worker cannot go on');
+        throw error;
       });
       return running;
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort();
-      await running;
+      await running.catch(() => { /* told by start */ });
       await stack.close();
     },
   };

@@ -24,6 +24,9 @@ describe('group messages', () => {
       const state = { url: 'http://h:8083/', configOffset: 12, current: assignment };
       expect(decodeMetadata(encodeMetadata(state, protocol))).toEqual(state);
     }
+    const marked = { ...assignment, configTopic: 'configs' };
+    expect(decodeAssignment(encodeAssignment(marked, 'sessioned'))).toEqual(marked);
+    expect(decodeMetadata(encodeMetadata({ url: 'u', configOffset: 1, current: marked, configTopic: 'configs' }, 'compatible'))).toEqual({ url: 'u', configOffset: 1, current: marked, configTopic: 'configs' });
     expect(decodeAssignment(encodeAssignment(assignment, 'default'))).toEqual({ ...assignment, revoked: new Set(), delayMs: 0 });
     expect(decodeMetadata(encodeMetadata({ url: 'u', configOffset: 1, current: assignment }, 'default'))).toEqual({ url: 'u', configOffset: 1, current: undefined });
   });
