@@ -3,10 +3,11 @@
  * the leader's, wherever they are asked for. Implements {@link Herder}.
  */
 import type { Problem } from '../api/config.ts';
-import { ConfigError, ConflictError, NotFoundError } from '../api/errors.ts';
+import { ConfigError, ConflictError, NotFoundError, RetriableError } from '../api/errors.ts';
 import { stringifyExact } from '../api/exact-json.ts';
 import type { Plugin } from '../api/plugin.ts';
 import type { Log } from '../log/log.ts';
+import { resolveProviders } from '../properties.ts';
 import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries, type ValidationScope } from '../worker/connector-validation.ts';
 import type * as herder from '../worker/herder.ts';
 import type { LogLevel } from '../worker/log-levels.ts';
@@ -26,6 +27,8 @@ import { CONNECTOR_ITSELF, type Work, workOf } from './work.ts';
 
 const STORED: Readonly<Record<herder.TargetState, StoredTarget>> = { RUNNING: 'STARTED', PAUSED: 'PAUSED', STOPPED: 'STOPPED' };
 const READ_MS = 30_000;
+/** How long a restart waits for a task that is just being given to someone. */
+const TASK_ROUNDS = 10, TASK_WAIT_MS = 1_000;
 
 export interface DistributedParts {
   readonly config: DistributedConfig;
@@ -143,7 +146,7 @@ export class DistributedHerder implements herder.Herder {
   /** Every connector here has one task. */
   private tasksOf(config: herder.ConnectorConfig): readonly herder.ConnectorConfig[] {
     const plugin = this.pluginOf(config);
-    return plugin === undefined ? [] : [{ ...config, 'task.class': plugin.names[0].replace(/Connector$/, 'ConnectorTask') }];
+    return plugin === undefined ? [] : [{ ...config, 'task.class': plugin.taskClass ?? `${plugin.names[0]}Task` }];
   }
   private async writeTasks(name: string, configs: readonly herder.ConnectorConfig[]): Promise<void> {
     this.known(name);
@@ -201,6 +204,7 @@ export class DistributedHerder implements herder.Herder {
     const request = { method: 'POST', path: `${pathOf(name)}/tasks/${task}/restart`, repeatable: true } as const;
     const here = (): Promise<void> => node.restartWhere(name, one => one === work);
     if (node.runs(work)) return here();
+    for (let i = 0; i < TASK_ROUNDS && node.isLeader && !node.runs(work) && node.ownerUrl(work) === undefined && this.state.work().has(work); i++) await node.nextRound(TASK_WAIT_MS);
     // The owner is asked outside of the leader's turn: a worker that hangs must not hold up the others' requests.
     const owner = await this.leader.run(request, async () => (node.runs(work) ? 'here' : node.ownerUrl(work) ?? 'nowhere'), () => undefined);
     if (owner === 'here') return here();
@@ -234,11 +238,21 @@ export class DistributedHerder implements herder.Herder {
       if (this.state.target(name) === 'STOPPED' && this.state.tasks(name).length === 0) return own;
       throw new ConfigError(`Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/${name}/stop' endpoint`, { code: 'CONNECTOR_NOT_STOPPED' });
     };
-    const source = this.pluginOf(await check())?.kind !== 'sink';
+    const own = await check();
+    const plugin = this.pluginOf(own);
+    const source = plugin?.kind !== 'sink';
+    if (changes !== null && plugin?.kind === 'source') plugin.checkOffsets?.(resolveProviders(own), changes);
+    if (changes !== null && !source) await this.checkTopics(name, changes);
     if (source && config['exactly.once.source.support'] === 'enabled') { await fencing.fence(name); await check(); }
     const wanted = changes ?? (await this.offsets(name)).map(({ partition }) => ({ partition, offset: null }));
     if (source) { await log.alterSourceOffsets(name, wanted); return; }
     await log.resetPositions(`connect-${name}`, wanted.map(({ partition, offset }) => ({ topic: String(partition['kafka_topic']), partition: Number(partition['kafka_partition']), offset: offset === null ? null : Number(offset['kafka_offset']) })));
+  }
+
+  private async checkTopics(name: string, changes: readonly herder.OffsetChange[]): Promise<void> {
+    for (const topic of new Set(changes.filter(({ offset }) => offset !== null).map(({ partition }) => String(partition['kafka_topic'])))) {
+      if (await this.parts.log.topic(topic) === undefined) throw new RetriableError(`Failed to alter consumer group offsets for connector ${name}`, { code: 'OFFSETS_TOPIC' });
+    }
   }
 
   async topics(name: string): Promise<readonly string[]> { this.known(name); return this.parts.statuses.topics(name); }

@@ -146,6 +146,11 @@ export class LocalWork {
     for (const work of owned) {
       if (connectorOf(work) !== connector || !wanted(work)) continue;
       this.say(work, 'RESTARTING');
+      if (!isTask(work) && this.connectors.get(connector) !== undefined) {
+        this.steerConnector(connector);
+        this.options.reconfigure(connector);
+        continue;
+      }
       const runner = this.tasks.get(work);
       if (runner !== undefined) runner.restart().catch(() => { /* the task's own status tells */ });
       else await this.start([work]);
