@@ -7,7 +7,7 @@ import { ConfigError, ConflictError, NotFoundError, RetriableError } from '../ap
 import { stringifyExact } from '../api/exact-json.ts';
 import type { Plugin } from '../api/plugin.ts';
 import type { Log } from '../log/log.ts';
-import { resolveProviders } from '../properties.ts';
+import { configProviders, resolveProviders } from '../config-providers.ts';
 import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries, type ValidationScope } from '../worker/connector-validation.ts';
 import type * as herder from '../worker/herder.ts';
 import type { LogLevel } from '../worker/log-levels.ts';
@@ -241,7 +241,7 @@ export class DistributedHerder implements herder.Herder {
     const own = await check();
     const plugin = this.pluginOf(own);
     const source = plugin?.kind !== 'sink';
-    if (changes !== null && plugin?.kind === 'source') plugin.checkOffsets?.(resolveProviders(own), changes);
+    if (changes !== null && plugin?.kind === 'source') plugin.checkOffsets?.(resolveProviders(own, configProviders(this.parts.scope.properties)), changes);
     if (changes !== null && !source) await this.checkTopics(name, changes);
     if (source && config['exactly.once.source.support'] === 'enabled') { await fencing.fence(name); await check(); }
     const wanted = changes ?? (await this.offsets(name)).map(({ partition }) => ({ partition, offset: null }));
