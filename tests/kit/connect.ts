@@ -1,9 +1,9 @@
-/** A real Kafka Connect worker (Apache's own, distributed) for a test, with the file connectors. */
+/** A real Kafka Connect worker (Apache's own, distributed) for a test, with the file connectors and with plugins from Maven. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './condition.ts';
-import { java } from './jvm.ts';
+import { type Coordinates, jars, java } from './jvm.ts';
 import { type KafkaCluster, loggingArguments } from './kafka.ts';
 import { freePort } from './postgres.ts';
 
@@ -41,4 +41,14 @@ export async function startConnect(kafka: KafkaCluster, directory: string, prope
     throw new Error(`${(error as Error).message}\n${readFileSync(output, 'utf8').slice(-4_000)}`, { cause: error });
   }
   return { rest, workerId: `127.0.0.1:${port}`, stop: () => kill('SIGTERM'), [Symbol.asyncDispose]: () => kill('SIGKILL') };
+}
+
+/**
+ * A plugin's folder in `directory`, for `plugin.path`. Jackson stays out: Connect brings its own, and two of them in one class
+ * loader do not go together.
+ */
+export function connectPlugin(directory: string, name: string, artifacts: readonly Coordinates[]): void {
+  const folder = join(directory, name), source = jars(`connect-${name}-${artifacts.map(one => one.split(':').at(-1)).join('-')}`, artifacts);
+  mkdirSync(folder, { recursive: true });
+  for (const jar of readdirSync(source).filter(file => !file.startsWith('jackson-'))) symlinkSync(join(source, jar), join(folder, jar));
 }
