@@ -145,7 +145,7 @@ export class LocalWork {
   async restart(connector: string, wanted: (work: Work) => boolean, owned: ReadonlySet<Work>): Promise<void> {
     for (const work of owned) {
       if (connectorOf(work) !== connector || !wanted(work)) continue;
-      this.say(work, 'RESTARTING');
+      this.say(work, 'RESTARTING', undefined, this.connectors.get(connector));
       if (!isTask(work) && this.connectors.get(connector) !== undefined) {
         this.steerConnector(connector);
         this.options.reconfigure(connector);

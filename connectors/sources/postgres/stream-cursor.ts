@@ -70,11 +70,11 @@ export class StreamCursor {
   }
 
   /**
-   * Takes something that stands by itself between two transactions, at `lsn`. Every transaction that commits later lies
-   * behind it, so the server need not send it again: it leaves out what begins before the position that it is given.
+   * Takes something that stands by itself between two transactions and ends at `lsn`. The server leaves out what begins
+   * before the position that it is given; what begins at this very byte, a commit perhaps, is still to come.
    */
   pass(lsn: bigint): void {
-    if (this.transaction === undefined && this.resume === undefined && lsn >= this.commitLsn) this.moveTo(lsn + 1n);
+    if (this.transaction === undefined && this.resume === undefined && lsn >= this.commitLsn) this.moveTo(lsn);
   }
 
   /** Steps over WAL that holds nothing for us, when there is reason to. The position is stored first and confirmed after. */

@@ -56,7 +56,7 @@ export interface StreamParts {
 }
 
 /** WAL without anything for us after which the slot is helped to let go of it. */
-const LET_GO_BYTES = 16n * 1024n * 1024n;
+const LET_GO_BYTES = 8n * 1024n * 1024n;
 /** Bytes of a committed transaction from the spill that go into one batch. */
 const REPLAY_BYTES = 1024 * 1024;
 /** What a row costs beside its bytes, so that many small ones make a batch too. */

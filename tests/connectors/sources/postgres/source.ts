@@ -22,7 +22,7 @@ export interface Wish {
   readonly until: (records: readonly Taken[]) => boolean;
   /** Called once when the stream's first batch, or the end of the snapshot, has come. */
   readonly after?: (() => Promise<void>) | undefined;
-  /** When `after` is due; at the first batch that moves the offset without a record, by default. */
+  /** When `after` is due; at the first batch after the snapshot that moves the offset without a record, by default. */
   readonly when?: (records: readonly Taken[]) => boolean;
   readonly confirm?: boolean;
   /** Awaited after each batch: a slow log. */
@@ -61,7 +61,7 @@ export async function run({ server, database, options = {}, stored, until, after
       if (batch.offset !== undefined) { last = batch.offset; offsets.push({ offset: batch.offset.offset, count: records.length }); if (confirm) await task.committed(batch.offset); }
       if (until(records)) break;
       await each?.();
-      if (!begun && after !== undefined && (when?.(records) ?? (batch.length === 0 && batch.offset !== undefined))) { begun = true; await after(); }
+      if (!begun && after !== undefined && (when?.(records) ?? (batch.length === 0 && batch.offset !== undefined && figures.get('snapshot_running') !== 1))) { begun = true; await after(); }
     }
   } catch (error) { failure = error; } finally { stop.abort(); await task[Symbol.asyncDispose](); }
   return { records, offset: last?.offset, failure, figures, unequal, offsets };
