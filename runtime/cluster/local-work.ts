@@ -40,6 +40,9 @@ export class LocalWork {
   /** Takes a task's logger out of the levels. */
   private readonly unused = new Map<Work, () => void>();
 
+  /** Last known version of each connector's plugin, for a status that is told before the plugin is open again. */
+  private readonly versions = new Map<string, string | undefined>();
+
   constructor(options: LocalWorkOptions) { this.options = options; }
 
   /** Begins all of it; a task's own status tells how it goes on. */
@@ -93,8 +96,9 @@ export class LocalWork {
     }, config, RUNNING_BY[options.state.target(name)]);
   }
 
-  private say(work: Work, state: State, trace?: string, version?: string): void {
+  private say(work: Work, state: State, trace?: string, version = this.versions.get(connectorOf(work))): void {
     const { statuses, workerId, generation } = this.options;
+    if (version !== undefined) this.versions.set(connectorOf(work), version);
     statuses.put(work, { state, trace, workerId: workerId(), generation: generation(), version }, state === 'UNASSIGNED');
   }
 
@@ -145,7 +149,7 @@ export class LocalWork {
   async restart(connector: string, wanted: (work: Work) => boolean, owned: ReadonlySet<Work>): Promise<void> {
     for (const work of owned) {
       if (connectorOf(work) !== connector || !wanted(work)) continue;
-      this.say(work, 'RESTARTING', undefined, this.connectors.get(connector));
+      this.say(work, 'RESTARTING');
       if (!isTask(work) && this.connectors.get(connector) !== undefined) {
         this.steerConnector(connector);
         this.options.reconfigure(connector);

@@ -43,6 +43,7 @@ describe('REST of a distributed worker', () => {
       const { request, response } = JSON.parse((lines[i] ?? '').replaceAll('${TMP}', scratch.path).replaceAll('${WORKER}', cluster.workerId('a'))) as Recorded;
       const wanted = { status: response.status, body: comparable(response.body), location: response.headers['Location'] ?? null, allow: response.headers['Allow'] ?? null };
       if (wanted.allow === null) Reflect.deleteProperty(wanted, 'allow');
+      if (request.path.includes('/restart')) await untilRestarted(cluster.rest('a'), request.path.split('/')[2] ?? '');
       let answer = await send(cluster.rest('a'), request);
       if (reason !== undefined) return;
       // What is read may need a moment to be so; what is done is asked once.
@@ -52,6 +53,11 @@ describe('REST of a distributed worker', () => {
     });
   }
 });
+
+/** The recording had time between two restarts of one connector: what is being restarted still is done first. */
+async function untilRestarted(url: string, connector: string): Promise<void> {
+  await until(`${connector} to be restarted`, async () => !(await (await fetch(`${url}/connectors/${connector}/status`)).text()).includes('RESTARTING'), 15_000);
+}
 
 async function send(url: string, { method, path, body, rawBody, headers }: Recorded['request']): Promise<{ readonly status: number; readonly body: unknown; readonly location: string | null; readonly allow: string | null }> {
   const sent = rawBody ?? (body === null || body === undefined ? undefined : JSON.stringify(body));
