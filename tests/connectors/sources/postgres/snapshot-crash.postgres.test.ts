@@ -91,8 +91,10 @@ async function goesOn(directory: string, config: Readonly<Record<string, string>
     await server.sql(`INSERT INTO zz VALUES (${mark}, ${mark})`, config['database.dbname']);
     return await until('the records', async () => {
       if (failure !== undefined) throw failure;
-      const records = await all();
-      return records.some(({ topic, payload }) => topic === 't.public.zz' && payload?.after?.['id'] === mark) && done(records) && records;
+      const marked = (await all()).some(({ topic, payload }) => topic === 't.public.zz' && payload?.after?.['id'] === mark);
+      // Topics are read one after the other: what came before the mark is surely there only when read after it.
+      const records = marked ? await all() : [];
+      return marked && done(records) && records;
     }, 60_000);
   } finally { stop.abort(); await running; }
 }
@@ -108,7 +110,11 @@ async function expectAll(name: string, records: readonly Taken[], again: number)
   expect(reads.length - new Set(reads).size).toBeLessThanOrEqual(again);
 }
 
-const complete = (records: readonly Taken[]): boolean => replayed(records, 't.public.a').rows.size >= 589 && replayed(records, 't.public.b').rows.size >= 601;
+/** The mark may come with a round of the snapshot while the changes still come with the stream. */
+const complete = (records: readonly Taken[]): boolean => {
+  const { rows } = replayed(records, 't.public.a');
+  return rows.size <= 589 && rows.has('9001') && replayed(records, 't.public.b').rows.size >= 601;
+};
 
 describe.each([
   ['under one snapshot', FIRST, {}], ['beside the stream', BESIDE, { 'snapshot.stream.after.ms': '0' }],
