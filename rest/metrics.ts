@@ -2,22 +2,26 @@
  * Prometheus text out of the plain numbers that tasks report, the states of connectors and tasks, and the process itself.
  * Names: `tributary_` + the reported name; counters end in `_total`.
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Herder, MetricSample } from '../runtime/worker/herder.ts';
 import { metricTexts } from './metric-texts.ts';
 
+type Prometheus = typeof import('prom-client');
+
 let processMetrics: Registry | undefined;
 /** One per process: collectors watch the event loop and the garbage collector. */
-function processRegistry(): Registry {
+function processRegistry({ collectDefaultMetrics, Registry: Metrics }: Prometheus): Registry {
   if (processMetrics === undefined) {
-    processMetrics = new Registry();
+    processMetrics = new Metrics();
     collectDefaultMetrics({ register: processMetrics, prefix: 'tributary_' });
   }
   return processMetrics;
 }
 
 export async function renderMetrics(herder: Herder): Promise<{ readonly text: string; readonly contentType: string }> {
-  const registry = new Registry();
+  // Loaded with the first scrape: many workers are never asked.
+  const prometheus = await import('prom-client');
+  const registry = new prometheus.Registry();
   const series = new Map<string, MetricSample[]>();
   for (const sample of [...herder.metrics(), ...states(herder)]) {
     // A number that is not one would make the whole page unreadable.
@@ -26,8 +30,8 @@ export async function renderMetrics(herder: Herder): Promise<{ readonly text: st
     const list = series.get(name);
     if (list === undefined) series.set(name, [sample]); else list.push(sample);
   }
-  for (const [name, samples] of series) register(registry, name, samples);
-  const processRegister = processRegistry();
+  for (const [name, samples] of series) register(prometheus, registry, name, samples);
+  const processRegister = processRegistry(prometheus);
   return { text: `${await registry.metrics()}\n${await processRegister.metrics()}`, contentType: registry.contentType };
 }
 
@@ -36,7 +40,7 @@ function metricName({ name, kind }: MetricSample): string {
   return kind === 'counter' && !safe.endsWith('_total') ? `${safe}_total` : safe;
 }
 
-function register(registry: Registry, name: string, samples: readonly MetricSample[]): void {
+function register({ Counter, Gauge }: Prometheus, registry: Registry, name: string, samples: readonly MetricSample[]): void {
   const [first] = samples;
   if (first === undefined) return;
   const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];

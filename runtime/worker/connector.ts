@@ -1,10 +1,11 @@
 /** One connector in this worker: its target state, its task's thread, and what REST shows of both. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { Logger } from '../api/logger.ts';
 import type { ConnectorConfig, ConnectorStatus, MetricSample, State, StateInfo, TargetState, TaskStatus } from './herder.ts';
 import type { LogLevel } from './log-levels.ts';
 import { RestartPolicy } from './restart-policy.ts';
 import type { FromTask, TaskFailure, TaskOrder, ToTask } from './task-messages.ts';
+import { startTaskThread, type TaskThreads } from './task-threads.ts';
 
 export interface ConnectorFacts {
   readonly name: string;
@@ -15,15 +16,14 @@ export interface ConnectorFacts {
   readonly graceMs: number;
   readonly order: (config: ConnectorConfig) => TaskOrder;
   readonly topicSeen: (topic: string) => void;
+  /** Where a thread may wait for the first start already. */
+  readonly threads?: TaskThreads;
   /** Told after each change of the task's state or trace. */
   readonly changed?: (status: TaskStatus) => void;
   /** Awaited before each start of the task; what it throws fails the task. */
   readonly before?: () => Promise<void>;
 }
 interface Running { readonly thread: Worker; readonly ended: Promise<void>; stopping: boolean }
-
-/** Room for short-lived objects in a task's heap: rows die at once, and more room only makes the process larger. */
-const YOUNG_MEGABYTES = 24;
 
 export class Connector {
   readonly facts: ConnectorFacts;
@@ -93,7 +93,7 @@ export class Connector {
       this.fail({ message: (error as Error).message, code: 'CONFIG_UNRESOLVED', hint: 'Mend what the configuration refers to and restart the connector.', trace: (error as Error).message, retriable: false });
       return;
     }
-    const thread = new Worker(new URL(`./task-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), { workerData: order, name: `${this.facts.name}-0`, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
+    const thread = startTaskThread(order, this.facts.threads);
     let failure: TaskFailure | undefined;
     let told = false;
     const ended = new Promise<void>(done => {

@@ -5,7 +5,7 @@
  */
 import type { Logger } from '../api/logger.ts';
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
-import { openKafkaLog } from '../log/kafka/kafka-log.ts';
+import type { KafkaLogOptions } from '../log/kafka/kafka-log.ts';
 import type { Log, TopicOptions } from '../log/log.ts';
 import { clientOverrides } from './client-overrides.ts';
 import type { TaskOrder } from './task-messages.ts';
@@ -21,6 +21,9 @@ interface WorkerLog {
 }
 
 const onKafka = (worker: Properties): boolean => (worker['bootstrap.servers'] ?? '').trim() !== '';
+
+/** Loaded when it is asked for: without brokers its client is only time and memory. */
+const openKafkaLog = async (options: KafkaLogOptions): Promise<Log> => (await import('../log/kafka/kafka-log.ts')).openKafkaLog(options);
 
 /** The worker's own. Throws as {@link openEmbeddedLog} and {@link openKafkaLog}. */
 export async function openWorkerLog({ directory, topics, worker, logger, housekeepingMs }: WorkerLog): Promise<Log> {

@@ -2,16 +2,12 @@
 import type { Plugin } from '../api/plugin.ts';
 import { NotFoundError } from '../api/errors.ts';
 
-type Loaders = readonly (() => Promise<Plugin>)[];
-const loaded = new Map<string, Promise<readonly Plugin[]>>();
+interface Module { readonly connectors: readonly (() => Promise<Plugin>)[] }
 
-export function loadPlugins(url: string): Promise<readonly Plugin[]> {
-  let plugins = loaded.get(url);
-  if (plugins === undefined) {
-    plugins = import(url).then(async (module: { readonly connectors: Loaders }) => Promise.all(module.connectors.map(load => load())));
-    loaded.set(url, plugins);
-  }
-  return plugins;
+const loaders = async (url: string): Promise<Module['connectors']> => (await import(url) as Module).connectors;
+
+export async function loadPlugins(url: string): Promise<readonly Plugin[]> {
+  return Promise.all((await loaders(url)).map(load => load()));
 }
 
 /** All names that mean a plugin: full, simple, simple without `Connector`. */
@@ -22,11 +18,12 @@ export function namesOf(plugin: Plugin): readonly string[] {
   });
 }
 
-/** Throws NotFoundError PLUGIN_UNKNOWN with Connect's wording. */
+/** Loads no plugin behind the one that is found. Throws NotFoundError PLUGIN_UNKNOWN with Connect's wording. */
 export async function findPlugin(url: string, name: string): Promise<Plugin> {
-  const plugins = await loadPlugins(url);
-  const found = plugins.find(plugin => namesOf(plugin).includes(name));
-  if (found !== undefined) return found;
-  const available = plugins.map(plugin => plugin.names[0]).join(', ');
+  for (const load of await loaders(url)) {
+    const plugin = await load();
+    if (namesOf(plugin).includes(name)) return plugin;
+  }
+  const available = (await loadPlugins(url)).map(plugin => plugin.names[0]).join(', ');
   throw new NotFoundError(`Failed to find any class that implements Connector and which name matches ${name}, available connectors are: ${available}`, { code: 'PLUGIN_UNKNOWN', hint: 'Check connector.class.' });
 }

@@ -14,6 +14,7 @@ import type * as herder from './herder.ts';
 import { type LogLevels, taskLogger } from './log-levels.ts';
 import { openWorkerLog } from './open-log.ts';
 import { findPlugin } from './plugins.ts';
+import type { TaskThreads } from './task-threads.ts';
 import { topicDefaults, type WorkerConfig } from './worker-config.ts';
 
 /** How often topics without appends are looked at for what time alone made old. */
@@ -31,6 +32,8 @@ export interface StandaloneOptions {
   readonly commit: string;
   /** Forget connectors made by REST when the worker ends, as Connect's standalone mode does. */
   readonly ephemeral: boolean;
+  /** Threads that wait for connectors which are sure to come. */
+  readonly threads?: TaskThreads;
 }
 interface Stored { readonly config: herder.ConnectorConfig; readonly target: herder.TargetState }
 
@@ -93,6 +96,7 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const connector = new Connector({
       name, type: plugin.kind, version: plugin.version, workerId: this.workerId, logger: worker.logger, graceMs: worker.config['task.shutdown.graceful.timeout.ms'],
       order: current => ({ connector: name, task: 0, pluginsUrl: worker.pluginsUrl, config: resolveProviders(current, configProviders(worker.properties)), worker: worker.properties, logDirectory: worker.config['log.dir'], topics: topicDefaults(worker.config), logLevel: worker.levels.effective(logger).level }),
+      ...(worker.threads === undefined ? {} : { threads: worker.threads }),
       topicSeen: topic => { void this.topicStore.put([[`${name}\u0000${topic}`, '1']]).catch(() => { /* shown again with the next record */ }); },
     }, config, target);
     this.all.set(name, connector);

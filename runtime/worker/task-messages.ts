@@ -11,7 +11,7 @@ export interface ClusterLog {
   readonly transactionalId: string | undefined;
 }
 
-/** Handed to the thread when it starts. */
+/** What a task's thread is to do; its first message. */
 export interface TaskOrder {
   readonly connector: string;
   readonly task: number;
@@ -27,8 +27,8 @@ export interface TaskOrder {
   readonly logLevel: LogLevel;
 }
 
-/** To the task. After `stop` it drains, commits and ends. */
-export type ToTask = { readonly kind: 'stop' } | { readonly kind: 'level'; readonly level: LogLevel };
+/** To the task: first its order. After `stop` it drains, commits and ends. */
+export type ToTask = { readonly kind: 'order'; readonly order: TaskOrder } | { readonly kind: 'stop' } | { readonly kind: 'level'; readonly level: LogLevel };
 
 /** What made a task end, as plain data. */
 export interface TaskFailure {

@@ -2,13 +2,15 @@
  * Entry of a task's worker thread: opens the log and the plugin, runs one pipeline, reports. The thread does all of the
  * work on records, so the thread that answers REST is never kept from it.
  */
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { ConfigError, RetriableError, TributaryError } from '../api/errors.ts';
 import { openLogger } from './logging.ts';
 import { openTaskLog } from './open-log.ts';
+import { findPlugin } from './plugins.ts';
 import { runTask } from './task-run.ts';
 import type { FromTask, TaskFailure, TaskOrder, ToTask } from './task-messages.ts';
 import { TaskMetrics } from './task-metrics.ts';
+import type { Preload } from './task-threads.ts';
 
 const METRICS_INTERVAL_MS = 500;
 
@@ -23,11 +25,11 @@ export function failureOf(error: unknown): TaskFailure {
   return { message: known.message, code: 'INTERNAL', hint: 'This is a defect; please report it with the trace.', retriable: false, trace: known.stack ?? known.message };
 }
 
-async function main(order: TaskOrder): Promise<TaskFailure | undefined> {
-  const send = (message: FromTask): void => { parentPort?.postMessage(message); };
+async function run(order: TaskOrder, port: MessagePort): Promise<TaskFailure | undefined> {
+  const send = (message: FromTask): void => { port.postMessage(message); };
   const stop = new AbortController();
   const leveled = openLogger(order.logLevel);
-  parentPort?.on('message', (message: ToTask) => { if (message.kind === 'stop') stop.abort(); else leveled.setLevel(message.level); });
+  port.on('message', (message: ToTask) => { if (message.kind === 'stop') stop.abort(); else if (message.kind === 'level') leveled.setLevel(message.level); });
   const metrics = new TaskMetrics();
   const report = (): void => { send({ kind: 'metrics', samples: metrics.samples() }); };
   const timer = setInterval(report, METRICS_INTERVAL_MS);
@@ -47,8 +49,14 @@ async function main(order: TaskOrder): Promise<TaskFailure | undefined> {
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort;
-  void main(workerData as TaskOrder).then(failure => {
-    port.postMessage({ kind: 'ended', failure } satisfies FromTask);
-    port.close();
+  const { pluginsUrl, className } = workerData as Preload;
+  // Its error is met again, and told, when the task runs.
+  findPlugin(pluginsUrl, className).catch(() => undefined);
+  port.once('message', (message: ToTask) => {
+    if (message.kind !== 'order') throw new Error(`a task's thread was told '${message.kind}' before its order`);
+    void run(message.order, port).then(failure => {
+      port.postMessage({ kind: 'ended', failure } satisfies FromTask);
+      port.close();
+    });
   });
 }

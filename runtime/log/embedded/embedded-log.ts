@@ -17,7 +17,7 @@ import { heldByAnother, type Owner, startOf, thisProcess } from './owner.ts';
 import { listenerIn, listenIn } from './owner-socket.ts';
 import { EmbeddedReader } from './reader.ts';
 import { Retention } from './retention.ts';
-import { batchKey, cleanedKey, openStore, partitionKey, type Store, type TopicEntry, transact } from './store.ts';
+import { batchKey, cleanedKey, isMade, openStore, partitionKey, type Store, type TopicEntry, transact } from './store.ts';
 import { Wakeups } from './wakeups.ts';
 import { EmbeddedWriter, offsetKey } from './writer.ts';
 
@@ -48,6 +48,7 @@ export async function openEmbeddedLog(directory: string, options: EmbeddedLogOpt
   try {
     if (!readOnly) { mkdirSync(path, { recursive: true }); await requireFree(path); }
     store = openStore(path, readOnly);
+    if (readOnly && !isMade(store)) { await store.root.close(); throw new ConfigError(`The log directory ${path} holds no log yet`, { code: 'LOG_MISSING', hint: 'Wait until the worker has made it, or check log.dir in the worker properties.' }); }
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(`The log directory ${path} cannot be opened: ${(error as Error).message}`, { code: 'LOG_UNREADABLE', hint: 'Check that the directory exists, is a directory and belongs to the user of this process.', cause: error });

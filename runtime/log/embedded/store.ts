@@ -38,6 +38,12 @@ export function openStore(path: string, readOnly: boolean): Store {
   };
 }
 
+/** False for a file whose writer is about to make what a log consists of: such a store is of no use to a reader. */
+export function isMade(store: Store): boolean {
+  const databases: readonly unknown[] = [store.batches, store.topics, store.partitions, store.meta];
+  return !databases.includes(undefined);
+}
+
 export function partitionKey(topic: number, partition: number): Buffer {
   const key = Buffer.allocUnsafe(8);
   key.writeUInt32BE(topic, 0);

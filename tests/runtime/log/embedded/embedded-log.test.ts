@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { open as openLmdb } from 'lmdb';
 import { afterAll, expect, test } from 'vitest';
 import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
 import type { TopicOptions } from '../../../../runtime/log/log.ts';
@@ -138,4 +139,12 @@ test('a damaged batch is a typed error', async () => {
 
 test('a missing directory cannot be read', async () => {
   await expect(openEmbeddedLog(fresh(), { mode: 'reader' })).rejects.toMatchObject({ code: 'LOG_MISSING' });
+});
+
+test('a log that its writer is about to make cannot be read yet', async () => {
+  const path = fresh();
+  await openLmdb({ path, noSubdir: false }).close();
+  await expect(openEmbeddedLog(path, { mode: 'reader' })).rejects.toMatchObject({ code: 'LOG_MISSING', message: `The log directory ${path} holds no log yet` });
+  await using log = await openEmbeddedLog(path, { mode: 'writer' });
+  expect(await log.topics()).toEqual([]);
 });
