@@ -2,7 +2,7 @@
  * What the commands of package.json share: install when nothing is installed, build, run a step and say so. Plain
  * JavaScript, since it runs before anything is installed.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +23,20 @@ export function run(title, program, args, environment = {}) {
 const bin = (name, file) => join(root, 'node_modules', name, file);
 /** Runs a program that npm installed, by its own file: no shell, the same on every platform. */
 export const runNode = (title, [name, file], args, environment) => run(title, process.execPath, [bin(name, file), ...args], environment);
+
+/** The same beside others: its output comes in one piece when it has ended. Resolves to its exit status. */
+export function runNodeBeside(title, [name, file], args) {
+  const since = Date.now(), output = [];
+  const child = spawn(process.execPath, [bin(name, file), ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { output.push(chunk); });
+  return new Promise(resolve => {
+    child.once('error', error => { output.push(Buffer.from(`${error.message}\n`)); });
+    child.once('close', status => {
+      process.stdout.write(`\n▶ ${title}\n${Buffer.concat(output).toString()}${status === 0 ? '✔' : '✘'} ${title} (${seconds(since)})\n`);
+      resolve(status ?? 1);
+    });
+  });
+}
 
 export const tools = { tsc: ['typescript', 'bin/tsc'], vitest: ['vitest', 'vitest.mjs'], biome: ['@biomejs/biome', 'bin/biome'], eslint: ['eslint', 'bin/eslint.js'], knip: ['knip', 'bin/knip.js'] };
 
