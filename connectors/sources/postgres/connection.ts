@@ -67,16 +67,26 @@ export async function close(client: Client): Promise<void> {
 
 function cut(client: Client): void { socketOf(client).destroy(new Error('Connection timeout: the server did not answer')); }
 
+/** The end of what was last asked of a connection; never rejects. */
+const turns = new WeakMap<Client, Promise<unknown>>();
+
+/** One statement at a time on a connection: its watch begins with the statement, and the driver takes no second one meanwhile. */
+function inTurn<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  const run = (turns.get(client) ?? Promise.resolve()).then(work);
+  turns.set(client, run.catch(() => { /* met by its caller */ }));
+  return run;
+}
+
 /** Simple query with rows as arrays of text. Several statements in one text give the rows of the last. `limitMs` 0 = no limit. */
 export function queryOn(client: Client, config: PostgresConfig, limitMs: number = config['database.query.timeout.ms']): Query {
-  return async sql => {
+  return sql => inTurn(client, async () => {
     using _watched = watch(client, config, limitMs);
     try {
       const result = await client.query({ text: sql, rowMode: 'array' });
       const last = (Array.isArray(result) ? result.at(-1) : result) as { rows: (string | null)[][] };
       return last.rows;
     } catch (error) { throw mapped(error, config); }
-  };
+  });
 }
 
 /**

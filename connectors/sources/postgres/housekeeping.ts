@@ -8,8 +8,21 @@ import type { Query } from './schema.ts';
 
 const FIGURES_MS = 10_000;
 
+export interface HousekeepingParts {
+  /** Statements that are short. */
+  readonly query: Query;
+  /** The heartbeat's statement, which may wait for a lock: on a connection of its own. */
+  readonly act: Query;
+  readonly config: PostgresConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Hears the slot's restart_lsn whenever it was read. */
+  readonly slotStands: (restartLsn: string) => Promise<void>;
+}
+
 export class Housekeeping {
   private readonly query: Query;
+  private readonly act: Query;
   private readonly config: PostgresConfig;
   private readonly logger: Logger;
   private readonly metrics: Metrics;
@@ -25,10 +38,9 @@ export class Housekeeping {
   /** Last xmin of the slot, null when it is not asked for. */
   xmin: bigint | null = null;
 
-  /** Hears the slot's restart_lsn whenever it was read. */
   private readonly slotStands: (restartLsn: string) => Promise<void>;
 
-  constructor(query: Query, config: PostgresConfig, logger: Logger, metrics: Metrics, slotStands: (restartLsn: string) => Promise<void>) { this.query = query; this.config = config; this.logger = logger; this.metrics = metrics; this.slotStands = slotStands; }
+  constructor({ query, act, config, logger, metrics, slotStands }: HousekeepingParts) { this.query = query; this.act = act; this.config = config; this.logger = logger; this.metrics = metrics; this.slotStands = slotStands; }
 
   /** Starts what is due; throws what an earlier call ran into. */
   tick(): void {
@@ -67,7 +79,7 @@ export class Housekeeping {
     const action = this.config['heartbeat.action.query'];
     if (action === undefined || action === '' || this.acting) return;
     this.acting = true;
-    this.query(action).catch((error: unknown) => {
+    this.act(action).catch((error: unknown) => {
       if (error instanceof RetriableError && error.code !== 'POSTGRES_QUERY_TIMEOUT') this.failure = error;
       else this.logger.error({ reason: (error as Error).message }, 'heartbeat action query failed');
     }).finally(() => { this.acting = false; });

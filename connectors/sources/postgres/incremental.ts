@@ -5,6 +5,7 @@
  * notifications are Debezium's (reference, "Incremental snapshots").
  */
 import { randomUUID } from 'node:crypto';
+import { RetriableError, TributaryError } from '../../../runtime/api/errors.ts';
 import type { Logger } from '../../../runtime/api/logger.ts';
 import type { SourceOffset } from '../../../runtime/api/plugin.ts';
 import type { Notifier, NotificationFacts } from '../capture/notifications.ts';
@@ -22,6 +23,8 @@ import type { CatalogueTable, Query } from './schema.ts';
 const KEY = 'tributary_incremental_snapshot';
 
 interface Collection { readonly name: string; readonly filter: string | undefined; readonly surrogate: string | undefined }
+/** As the offset has it: `signals` were taken from the stream and not yet acted upon. */
+type Stored = Partial<State> & { readonly signals?: readonly Signal[] };
 interface State { id: string; collections: Collection[]; last: string[] | undefined; max: string[] | undefined; rows: number; paused: boolean }
 interface Window { readonly id: string; readonly opened: string; readonly table: CapturedTable | undefined; readonly rows: Map<string, RowImage>; readonly last: string[] | undefined; readonly high: bigint | undefined; open: boolean }
 
@@ -41,6 +44,7 @@ export class IncrementalSnapshot {
   private readonly positions: boolean;
   private state: State | undefined;
   private window: Window | undefined;
+  /** Signals that have come; the first of them stays until it has been acted upon. */
   private readonly waiting: Signal[] = [];
   private next = false;
   private nextFile = 0;
@@ -50,13 +54,20 @@ export class IncrementalSnapshot {
     this.table = parts.config['signal.data.collection']?.[0];
     this.positions = parts.config['read.only'] || this.table === undefined;
     const text = stored?.[KEY];
-    if (typeof text === 'string') { this.state = JSON.parse(text) as State; this.next = true; }
+    if (typeof text !== 'string') return;
+    const { signals = [], ...state } = JSON.parse(text) as Stored;
+    if (state.id !== undefined) { this.state = state as State; this.next = true; }
+    this.waiting.push(...signals);
   }
 
   /** Position that the stream has to pass before the present chunk can go out. */
   get awaited(): bigint | undefined { return this.window?.high; }
 
-  offsetKeys(): SourceOffset { return this.state === undefined ? {} : { [KEY]: JSON.stringify(this.state) }; }
+  /** A signal that has come with the stream is not sent again: until it is acted upon it stands in the offset. */
+  offsetKeys(): SourceOffset {
+    if (this.state === undefined && this.waiting.length === 0) return {};
+    return { [KEY]: JSON.stringify({ ...this.state, ...(this.waiting.length > 0 && { signals: this.waiting }) } satisfies Stored) };
+  }
 
   /** Sees each row event that goes out, in order, and the batch that it goes out in. */
   observe(change: Change, batch: ChangeBatch, source: EventSource): void {
@@ -101,10 +112,12 @@ export class IncrementalSnapshot {
   /** Between two reads of the stream: signals that came, and the next chunk. Batches carry no offset. */
   async *work(position: () => string): AsyncGenerator<ChangeBatch> {
     await this.files();
-    for (let signal = this.waiting.shift(); signal !== undefined; signal = this.waiting.shift()) {
-      const wrong = wrongPattern(signal);
-      if (wrong === undefined) yield* this.act(signal, position);
-      else this.parts.logger.warn({ id: signal.id, type: signal.type, reason: wrong }, 'a signal names tables by an expression that is none, it is left out');
+    for (let [signal] = this.waiting; signal !== undefined; [signal] = this.waiting) {
+      const said = new ChangeBatch();
+      yield* this.carryOut(signal, said, position);
+      this.waiting.shift();
+      // With or without a record: its offset says that the signal is done with.
+      yield said;
     }
     if (!this.next || this.window !== undefined) return;
     this.next = false;
@@ -120,9 +133,19 @@ export class IncrementalSnapshot {
     this.waiting.push(...await takeFileSignals(config['signal.file'], logger));
   }
 
-  private async *act(signal: Signal, position: () => string): AsyncGenerator<ChangeBatch> {
+  /** Whoever may write a signal must not be able to stop the stream with it: only what passes by itself fails the task, which then finds the signal in its offset. */
+  private async *carryOut(signal: Signal, said: ChangeBatch, position: () => string): AsyncGenerator<ChangeBatch> {
+    const wrong = wrongPattern(signal);
+    if (wrong !== undefined) { this.parts.logger.warn({ id: signal.id, type: signal.type, reason: wrong }, 'a signal names tables by an expression that is none, it is left out'); return; }
+    try { yield* this.act(signal, said, position); } catch (error) {
+      if (passing(error)) throw error;
+      this.parts.logger.error({ id: signal.id, type: signal.type, reason: (error as Error).message }, 'a signal could not be carried out, it is left out');
+    }
+  }
+
+  /** Yields what a blocking snapshot reads; what is to be said goes into `batch`. */
+  private async *act(signal: Signal, batch: ChangeBatch, position: () => string): AsyncGenerator<ChangeBatch> {
     const { logger } = this.parts;
-    const batch = new ChangeBatch();
     switch (signal.type) {
       case 'log': logger.info({ id: signal.id }, String(signal.data['message'] ?? '').replace('{}', position())); return;
       case 'execute-snapshot': {
@@ -145,9 +168,8 @@ export class IncrementalSnapshot {
       case 'stop-snapshot': this.stop(signal, batch); break;
       case 'pause-snapshot': if (this.state !== undefined && !this.state.paused) { this.state.paused = true; this.notify(batch, 'PAUSED', { data_collections: this.names() }); } break;
       case 'resume-snapshot': if (this.state?.paused === true) { this.state.paused = false; this.next = this.window === undefined; this.notify(batch, 'RESUMED', { data_collections: this.names() }); } break;
-      default: logger.warn({ id: signal.id, type: signal.type }, 'a signal of unknown type is left out'); return;
+      default: logger.warn({ id: signal.id, type: signal.type }, 'a signal of unknown type is left out');
     }
-    if (batch.length > 0) yield batch;
   }
 
   private stop(signal: Signal, batch: ChangeBatch): void {
@@ -169,7 +191,13 @@ export class IncrementalSnapshot {
     if (!this.positions) await this.mark(`${id}-open`, 'snapshot-window-open', { openWindowTimestamp: opened });
     let window: Window = { id, opened, table: undefined, rows: new Map(), last: undefined, high: undefined, open: this.positions };
     while (this.state !== undefined && this.state.collections.length > 0) {
-      const found = await this.read(this.state);
+      const { state } = this;
+      // A column may have gone between the catalogue and the statement: then the second attempt finds it gone.
+      const found = await this.read(state).catch((error: unknown) => { if (passing(error)) throw error; return this.read(state); }).catch((error: unknown) => {
+        if (passing(error)) throw error;
+        this.parts.logger.error({ table: this.state?.collections[0]?.name, reason: (error as Error).message }, 'a table of an incremental snapshot cannot be read, it is left out');
+        return 'SQL_EXCEPTION' as const;
+      });
       if (typeof found === 'object') { window = { ...window, table: found.table, rows: found.rows, last: found.last }; break; }
       const [ended] = this.state.collections;
       this.notify(batch, 'TABLE_SCAN_COMPLETED', { scanned_collection: ended?.name ?? '', total_rows_scanned: String(this.state.rows), status: found, data_collections: this.names() });
@@ -226,7 +254,9 @@ export class IncrementalSnapshot {
   }
 }
 
-/** Whoever may write a signal must not be able to stop the stream with it. */
+/** True for trouble of the server or the network, false for a statement that cannot run as it is. */
+function passing(error: unknown): boolean { return !(error instanceof TributaryError) || (error instanceof RetriableError && error.code !== 'POSTGRES_TABLE_CHANGED'); }
+
 function wrongPattern(signal: Signal): string | undefined {
   const { collections, conditions } = snapshotRequest(signal);
   try { for (const pattern of [...collections, ...conditions.map(({ collection }) => collection)]) anchored(pattern); return undefined; } catch (error) { return (error as Error).message; }

@@ -44,6 +44,7 @@ export class ReplicationLink {
   private heard = 0;
   private quietMs = 0;
   private pinged = false;
+  private timer: NodeJS.Timeout | undefined;
   /** All before this position is durable here: the server may forget it. */
   confirmed: bigint;
 
@@ -63,7 +64,7 @@ export class ReplicationLink {
     for (let attempt = 1; !signal.aborted; attempt++) {
       this.stream.query(`START_REPLICATION SLOT ${identifier(config['slot.name'])} LOGICAL ${formatLsn(from)} (${listed})`);
       const refusal = await this.answer(signal);
-      if (refusal === undefined) return;
+      if (refusal === undefined) { this.keptAlive(); return; }
       if (refusal.code !== BUSY || attempt > config['slot.max.retries']) throw refusal;
       logger.warn({ slot: config['slot.name'], attempt, retryMs: config['slot.retry.delay.ms'] }, 'replication slot is in use, waiting for it');
       await this.untilFree(signal);
@@ -112,8 +113,14 @@ export class ReplicationLink {
     return buffer;
   }
 
-  /** To be called now and then while nothing is read: a server that hears nothing cuts the connection. */
-  keepAlive(): void { if (performance.now() - this.lastStatus > this.statusMs) this.status(); }
+  /** A server that hears nothing cuts the connection, also while we read nothing because the log is full or slow. */
+  private keptAlive(): void {
+    const { senderTimeoutMs } = this.parts;
+    // It asks by itself after half of its time.
+    const mostMs = senderTimeoutMs > 0 ? Math.min(this.statusMs, senderTimeoutMs * 0.6) : this.statusMs;
+    this.timer = setInterval(() => { if (performance.now() - this.lastStatus > mostMs) this.status(); }, mostMs / 3);
+    this.timer.unref();
+  }
 
   /** Standby status update: written, flushed, applied. With `reply` the server is asked for an answer. */
   status(reply = false): void {
@@ -126,7 +133,7 @@ export class ReplicationLink {
     this.stream.send(status);
   }
 
-  destroy(): void { this.stream.destroy(); }
+  destroy(): void { clearInterval(this.timer); this.stream.destroy(); }
 }
 
 /** An ErrorResponse as an error with the SQLSTATE as its code. */

@@ -92,12 +92,15 @@ export async function exportSnapshot({ config, open }: Pick<SnapshotParts, 'conf
  * change: only those can be left for later. The batches carry no offset; the progress is that of the batch just yielded.
  */
 export async function* readUnderOne(parts: SnapshotParts, made: MadeSlot, { budgetMs, told }: { readonly budgetMs: number; readonly told: (name: string) => boolean }, signal: AbortSignal): AsyncGenerator<ChangeBatch, Rounds> {
-  const { progress, logger, config } = parts;
   const readers = await openReaders(parts);
   const [first] = readers;
   if (first === undefined) throw new RangeError('snapshot.max.threads is 0');
+  try { return yield* readWith(parts, readers, first.query, made, { budgetMs, told }, signal); } finally { if (!signal.aborted) await closeAll(readers); }
+}
+
+async function* readWith(parts: SnapshotParts, readers: readonly Connection[], query: Query, made: MadeSlot, { budgetMs, told }: Parameters<typeof readUnderOne>[2], signal: AbortSignal): AsyncGenerator<ChangeBatch, Rounds> {
+  const { progress, logger, config } = parts;
   await beginTogether(readers, made.snapshot);
-  const { query } = first;
   const origin = await originOf(query, made.consistentLsn);
   const facts = await serverFacts(query);
   const list = await parts.list(query);
@@ -110,7 +113,7 @@ export async function* readUnderOne(parts: SnapshotParts, made: MadeSlot, { budg
   logger.info({ tables: list.length, readers: readers.length }, 'snapshot begins');
   const until = performance.now() + budgetMs;
   yield* rounds.read({ readers: readers.map(({ client }) => client), wants: table => performance.now() < until || !told(nameOf(table)), later: false, over: () => false, signal });
-  if (!signal.aborted) { await Promise.all(readers.map(one => one.query('COMMIT'))); await closeAll(readers); }
+  if (!signal.aborted) await Promise.all(readers.map(one => one.query('COMMIT')));
   return rounds;
 }
 

@@ -125,7 +125,7 @@ export class ReplicationStream {
           yield batch;
         } else owed ||= batch.more;
         for await (const more of this.parts.incremental.work(() => formatLsn(this.cursor.position.lsn))) { more.offset = this.offset(); yield more; }
-        for await (const more of this.parts.snapshot.work(this.link.more, this.cursor.position.commitLsn)) { more.offset = this.offset(); yield more; this.link.keepAlive(); }
+        for await (const more of this.parts.snapshot.work(this.link.more, this.cursor.position.commitLsn)) { more.offset = this.offset(); yield more; }
         if ((this.parts.incremental.awaited ?? this.parts.snapshot.awaited) !== undefined && !this.asked) { this.asked = true; this.link.status(true); }
       }
     } catch (error) { throw mapped(error, this.config); }

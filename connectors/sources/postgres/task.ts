@@ -153,12 +153,14 @@ class PostgresTask implements SourceTask {
 
   private async *streaming(parts: SnapshotParts, query: Query, client: Client, tables: CapturedTables, options: EncodingOptions, from: StreamPosition, snapshot: SnapshotBeside, signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { config, context } = this;
-    const housekeeping = new Housekeeping(query, config, context.logger, context.metrics, lsn => rememberSlot(context.memory, lsn));
+    const action = config['heartbeat.action.query'] ?? '';
+    const [side, beats] = await Promise.all([this.open(false), action === '' ? undefined : this.open(false)]);
+    const housekeeping = new Housekeeping({ query: side.query, act: beats?.query ?? side.query, config, logger: context.logger, metrics: context.metrics, slotStands: lsn => rememberSlot(context.memory, lsn) });
     await housekeeping.start();
     const [server] = await query("SELECT current_setting('server_version_num'), (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')");
     const link = new ReplicationLink({ client, query, config, logger: context.logger, senderTimeoutMs: Number(server?.[1] ?? 0) }, from.commitLsn);
     const stream = new ReplicationStream({
-      link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, snapshot, incremental: new IncrementalSnapshot({ query: (await this.open(false)).query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(parts, list, statements, signal) }, this.stored),
+      link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, snapshot, incremental: new IncrementalSnapshot({ query: side.query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(parts, list, statements, signal) }, this.stored),
       wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }), version: Number(server?.[0] ?? 0),
     });
     this.stream = stream;

@@ -6,6 +6,7 @@
  * that joins later has an origin of its own, and stream events of it before that are left out.
  */
 import type { SourceOffset } from '../../../../runtime/api/plugin.ts';
+import { OidSet } from './oid-set.ts';
 
 const KEY = 'tributary_snapshot';
 
@@ -33,7 +34,7 @@ interface Stored {
 
 export class SnapshotProgress {
   readonly origins: Origin[];
-  private readonly finished: Set<number>;
+  private readonly finished: OidSet;
   /** Files of tables whose file is not called after their oid, as they were at the first origin. */
   readonly nodes: Map<number, string>;
   private readonly tables: Map<number, TableProgress>;
@@ -53,7 +54,7 @@ export class SnapshotProgress {
     const text = offset?.[KEY];
     const stored = (typeof text === 'string' ? JSON.parse(text) : {}) as Stored;
     this.origins = (stored.origins ?? []).map(({ xids, lsn, txId, timeUs }) => ({ xids, lsn: BigInt(lsn), txId: BigInt(txId), timeUs: BigInt(timeUs) }));
-    this.finished = unpack(stored.done ?? '');
+    this.finished = new OidSet(stored.done);
     this.nodes = new Map(Object.entries(stored.nodes ?? {}).map(([oid, node]) => [Number(oid), node]));
     this.tables = new Map(Object.entries(stored.tables ?? {}).map(([oid, table]) => [Number(oid), { ...table, after: BigInt(table.after ?? 0), open: table.open.map(([from, to]) => ({ from, to: to ?? undefined })) }]));
     this.joining = new Set(stored.joining);
@@ -129,7 +130,7 @@ export class SnapshotProgress {
   private stored(): Stored {
     return {
       origins: this.origins.map(({ xids, lsn, txId, timeUs }) => ({ xids, lsn: String(lsn), txId: String(txId), timeUs: String(timeUs) })),
-      ...(this.finished.size > 0 && { done: pack(this.finished) }), ...(this.nodes.size > 0 && { nodes: Object.fromEntries(this.nodes) }),
+      ...(this.finished.size > 0 && { done: this.finished.toString() }), ...(this.nodes.size > 0 && { nodes: Object.fromEntries(this.nodes) }),
       ...(this.tables.size > 0 && { tables: Object.fromEntries([...this.tables].map(([oid, { open, after, ...table }]) => [oid, { ...table, ...(after > 0n && { after: String(after) }), open: open.map(({ from, to }): [number, number | null] => [from, to ?? null]) }])) }),
       ...(this.joining.size > 0 && { joining: [...this.joining] }), ...(this.again.size > 0 && { again: [...this.again] }), ...(this.members.size > 0 && { members: [...this.members] }), ...this.later(),
     };
@@ -148,14 +149,4 @@ export class SnapshotProgress {
 
   /** True for an event of a row that may not have been shown yet. */
   settling(finalLsn: bigint): boolean { return this.running || (this.settledLsn !== undefined && finalLsn < this.settledLsn); }
-}
-
-/** Numbers in ascending order, each as its distance from the one before: small for the thousands of oids of one database. */
-function pack(numbers: ReadonlySet<number>): string {
-  let last = 0;
-  return [...numbers].sort((a, b) => a - b).map(number => { const step = (number - last).toString(36); last = number; return step; }).join(',');
-}
-function unpack(text: string): Set<number> {
-  let last = 0;
-  return new Set(text === '' ? [] : text.split(',').map(step => { last += Number.parseInt(step, 36); return last; }));
 }

@@ -56,6 +56,8 @@ export class Rounds {
   private jobs: Job[] = [];
   private sizes: ReadonlyMap<number, TableSize> = new Map();
   private all = '';
+  /** All captured tables, for notifications: put together when first asked for. */
+  private captured: string | undefined;
   private first: boolean;
   /** A table that is read, but for the row that it holds back. */
   private final: Job | undefined;
@@ -211,9 +213,9 @@ export class Rounds {
     this.jobs = this.jobs.filter(other => other !== job);
     const total = (this.parts.progress.of(job.table.catalogue.oid)?.rows ?? 0) + (job.held?.chunk.rows ?? 0);
     this.finish(job, batch);
-    this.gauges.tablesLeft(this.left.length);
+    this.gauges.tablesLeft(this.jobs.length + this.waiting.length);
     this.parts.logger.info({ table: job.name, rows: job.rows }, 'snapshot of a table read');
-    this.notify('TABLE_SCAN_COMPLETED', { scanned_collection: job.name, total_rows_scanned: String(Math.max(total, job.rows)), status: 'SUCCEEDED', data_collections: this.parts.captured.join(',') });
+    this.notify('TABLE_SCAN_COMPLETED', { scanned_collection: job.name, total_rows_scanned: String(Math.max(total, job.rows)), status: 'SUCCEEDED', data_collections: this.captured ??= this.parts.captured.join(',') });
     this.takeNotices(batch);
   }
 

@@ -1,4 +1,5 @@
 /** Bad networks, busy slots and servers that do not answer: noticed in time, named, and nothing lost or doubled after it. */
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { close, connect, queryOn } from '../../../../connectors/sources/postgres/connection.ts';
@@ -57,6 +58,20 @@ describe('the network', () => {
     const began = performance.now();
     const got = await run({ server, database, options: { ...through(), 'heartbeat.interval.ms': '500' }, until: () => performance.now() - began > 7000 });
     expect(got.failure).toBeUndefined();
+  }, 60_000);
+
+  it('a log that takes nothing for a while does not cost the connection', async () => {
+    const database = await fresh('slow_log');
+    let begun = false, waited = false;
+    const got = await run({
+      server, database, options: { 'heartbeat.interval.ms': '200' }, until: records => ids(records).length >= 30_000, when: records => records.some(({ topic }) => topic.startsWith('__debezium-heartbeat')),
+      after: async () => { begun = true; await server.sql("INSERT INTO t SELECT g, repeat('x', 500) FROM generate_series(1, 30000) g", database); },
+      // Three times the server's wal_sender_timeout, with more at hand than any buffer holds.
+      each: async () => { if (!waited && begun) { waited = true; await pause(6000); } },
+    });
+    expect(waited).toBe(true);
+    expect(got.failure).toBeUndefined();
+    expect(ids(got.records).length).toBe(30_000);
   }, 60_000);
 
   it('resets in the middle of messages lose and double nothing', async () => {

@@ -72,6 +72,24 @@ describe('an incremental snapshot', () => {
     expect(read(records, 'keyless')).toEqual(upTo(20));
   }, 60_000);
 
+  it('goes on while its table changes: columns come and go, the key gets another type', async () => {
+    const name = await database();
+    await server.sql('INSERT INTO a SELECT g, g FROM generate_series(41, 600) g', name);
+    const changes = ['ALTER TABLE a ADD COLUMN extra int DEFAULT 7', 'ALTER TABLE a DROP COLUMN seq', 'ALTER TABLE a RENAME COLUMN extra TO other', 'ALTER TABLE a ALTER COLUMN id TYPE bigint', 'ALTER TABLE a ADD COLUMN seq text'];
+    let done = 0;
+    const { records, failure, unequal } = await run({
+      server, database: name, options: OPTIONS, when: streaming, after: async () => { await server.sql(signal('s1', 'execute-snapshot', { 'data-collections': ['public.a'] }), name); }, until: all => { seen = read(all, 'a').length; return noted('COMPLETED')(all); },
+      each: async () => { if (done < changes.length && seen > 100 * done) await server.sql(changes[done++] ?? '', name); },
+    });
+    expect(failure).toBeUndefined();
+    expect(unequal).toEqual([]);
+    expect(done).toBe(changes.length);
+    expect(read(records, 'a')).toEqual(upTo(600));
+    expect(notes(records).filter(({ type }) => type === 'TABLE_SCAN_COMPLETED').map(({ additional_data: data }) => data['status'])).toEqual(['SUCCEEDED']);
+    expect(Object.keys(records.filter(({ topic, payload }) => topic === 't.public.a' && payload?.op === 'r').at(-1)?.payload?.after ?? {})).toEqual(['id', 'other', 'seq']);
+  }, 120_000);
+  let seen = 0;
+
   it('says of a table without key, and of an empty one, why it was not read', async () => {
     const name = await database();
     const { records } = await asked(name, signal('s1', 'execute-snapshot', { 'data-collections': ['public.keyless', 'public.zz'] }), noted('COMPLETED'));
@@ -119,6 +137,15 @@ describe('signals', () => {
     const bad = [signal('b1', 'execute-snapshot', '{no json'), signal('b2', 'execute-snapshot', '[1, 2]'), signal('b3', 'execute-snapshot', 'null'), signal('b4', 'no-such-type', '{}'), signal('b5', 'execute-snapshot', { 'data-collections': 'public.a' }), signal('b6', 'execute-snapshot', { 'data-collections': ['public.nowhere'] }), signal('b7', 'stop-snapshot', '{}'), "INSERT INTO signals VALUES ('b8', 'execute-snapshot', NULL)", signal('b9', 'execute-snapshot', { 'data-collections': ['*('] }), signal('b10', 'execute-snapshot', { 'data-collections': ['public.a'], 'additional-conditions': [null, 7] })];
     const { records } = await asked(name, `${bad.join('; ')}; INSERT INTO zz VALUES (1)`, all => noted('COMPLETED')(all) && all.some(({ topic }) => topic === 't.public.zz'));
     expect(read(records, 'a')).toEqual(upTo(40));
+  }, 60_000);
+
+  it('whose statements cannot run are left out, and the stream goes on', async () => {
+    const name = await database(), condition = (filter: string): object => ({ 'data-collections': ['public.a'], 'additional-conditions': [{ 'data-collection': 'public.a', filter }] });
+    const bad = [signal('b1', 'execute-snapshot', condition('no_such_column > 1')), signal('b2', 'execute-snapshot', { ...condition('SELECT * FROM nowhere'), type: 'blocking' }), signal('b3', 'execute-snapshot', { ...condition('SELECT * FROM a WHERE no_such_column > 1'), type: 'blocking' })];
+    const { records, offset } = await asked(name, `${bad.join('; ')}; ${signal('s1', 'execute-snapshot', { 'data-collections': ['public.texts'] })}`, all => read(all, 'texts').length === 20 && noted('COMPLETED')(all));
+    expect(read(records, 'a')).toEqual([]);
+    expect(notes(records).filter(({ additional_data: data }) => data['status'] === 'SQL_EXCEPTION').map(({ id }) => id)).toEqual(['b1']);
+    expect(JSON.stringify(Object.values(offset ?? {}).map(String))).not.toContain('no_such_column');
   }, 60_000);
 
   it('come from a file, whose lines are taken out', async () => {

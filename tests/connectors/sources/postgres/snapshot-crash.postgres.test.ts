@@ -2,32 +2,27 @@
  * The crash matrix of the snapshot: a real process over a real log dies by SIGKILL between each two adjacent steps; what
  * is changed meanwhile, and all that was before, is in the log after the next start, once and in order.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
 import { until } from '../../../kit/condition.ts';
+import { compileChild, type CrashStep, startChild } from '../../../kit/crash-child.ts';
 import { temporaryDirectory } from '../../../kit/directories.ts';
 import { valuesOf } from '../../../kit/log-suite.ts';
 import { type PostgresServer, startPostgres } from '../../../kit/postgres.ts';
 import { quietLogger } from '../../../kit/quiet-logger.ts';
 import { runSource } from '../../../kit/source-over-log.ts';
-import { projectRoot } from '../../../kit/worker.ts';
 import { replayed } from './replayed.ts';
 import type { Taken } from './source.ts';
 
 let server: PostgresServer;
-const out = join(projectRoot, '.cache/snapshot-crash'), program = join(out, 'tests/kit/snapshot-crash.js');
+let program: string;
 beforeAll(async () => {
-  // Node 20 runs no TypeScript: the child is compiled once, by itself.
-  spawnSync(process.execPath, [join(projectRoot, 'node_modules/typescript/bin/tsc'), '--ignoreConfig', '--noCheck', '--target', 'es2023', '--module', 'nodenext', '--rewriteRelativeImportExtensions', '--types', 'node', '--rootDir', projectRoot, '--outDir', out, join(projectRoot, 'tests/kit/snapshot-crash.ts')], { cwd: projectRoot });
-  if (!existsSync(program)) throw new Error('the child program was not compiled');
+  program = compileChild('snapshot-crash');
   server = await startPostgres({ version: 17 });
 }, 180_000);
 afterAll(async () => { await server[Symbol.asyncDispose](); });
 
-type Step = readonly [name: string, at: 'statement' | 'append' | 'memory', when: 'before' | 'after', matching: string, nth?: number];
+type Step = readonly [name: string, at: CrashStep['at'], when: CrashStep['when'], matching: string, nth?: number];
 
 /** In the order in which they come. */
 const FIRST: readonly Step[] = [
@@ -65,16 +60,7 @@ const settings = (name: string, tables: string, more: Readonly<Record<string, st
   'slot.name': `slot_${name}`, 'publication.name': 'pub', 'publication.autocreate.mode': 'filtered', 'table.include.list': tables, 'snapshot.chunk.pages': String(PAGES), 'heartbeat.interval.ms': '100', 'tombstones.on.delete': 'false', 'status.update.interval.ms': '100', ...more,
 });
 
-/** Starts the child and resolves when it is dead; rejects when it ends by itself. */
-async function dies(directory: string, config: Readonly<Record<string, string>>, [name, at, when, matching, nth = 1]: Step): Promise<void> {
-  const child = spawn(process.execPath, [program, directory, JSON.stringify(config), JSON.stringify({ at, when, matching, nth })], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => { said += chunk.toString(); });
-  const patience = setTimeout(() => { child.kill('SIGTERM'); }, 60_000);
-  const signal = await new Promise<string | null>(resolve => { child.once('exit', (_, reason) => { resolve(reason); }); });
-  clearTimeout(patience);
-  if (signal !== 'SIGKILL') throw new Error(`the step '${name}' did not come: ${signal} ${said}`);
-}
+const dies = (directory: string, config: Readonly<Record<string, string>>, [name, at, when, matching, nth = 1]: Step): Promise<void> => startChild(program, directory, config, name, { at, when, matching, nth }).dead;
 
 /** Runs it in this process until row `mark` of the table zz is in the log. */
 async function goesOn(directory: string, config: Readonly<Record<string, string>>, mark: number, done: (records: readonly Taken[]) => boolean): Promise<Taken[]> {

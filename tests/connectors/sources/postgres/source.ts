@@ -11,6 +11,10 @@ import type { PostgresServer } from '../../../kit/postgres.ts';
 export interface Taken { readonly topic: string; readonly key: string | null; readonly value: string | null; readonly payload: { readonly op?: string; readonly before?: Record<string, unknown> | null; readonly after?: Record<string, unknown> | null; readonly source?: Record<string, unknown> } | null }
 export interface Run { readonly records: readonly Taken[]; readonly offset: SourceOffset | undefined; readonly failure: unknown; readonly figures: ReadonlyMap<string, number>; readonly unequal: readonly string[]; /** The offsets in their order, each with the number of records before it. */ readonly offsets: readonly { readonly offset: SourceOffset; readonly count: number }[] }
 
+/** The driver warns once a process when it is given a statement while another runs: no run may have made it do so. */
+const warnings: string[] = [];
+process.on('warning', ({ message }) => { if (/already executing/.test(message)) warnings.push(message); });
+
 const quiet: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet };
 
 export interface Wish {
@@ -64,5 +68,6 @@ export async function run({ server, database, options = {}, stored, until, after
       if (!begun && after !== undefined && (when?.(records) ?? (batch.length === 0 && batch.offset !== undefined && figures.get('snapshot_running') !== 1))) { begun = true; await after(); }
     }
   } catch (error) { failure = error; } finally { stop.abort(); await task[Symbol.asyncDispose](); }
+  if (warnings.length > 0) throw new Error(warnings.join());
   return { records, offset: last?.offset, failure, figures, unequal, offsets };
 }

@@ -1,26 +1,29 @@
 /**
- * The child of the crash matrix: a PostgreSQL source over an embedded log, which kills itself with SIGKILL at one step.
- * `node snapshot-crash.js DIRECTORY CONFIG STEP`; the step is `{"at","when","matching","nth"}`, where `at` says whether
- * statements to the server or appends to the log are looked at, and `when` is before or after the nth that matches.
+ * The child of the crash matrices: a PostgreSQL source over an embedded log, which kills itself with SIGKILL at one step.
+ * `node source-crash.js DIRECTORY CONFIG STEP`; the step is a {@link CrashStep} as JSON.
  */
 import pg from 'pg';
 import type { Log, LogWriter } from '../../runtime/log/log.ts';
 import { openEmbeddedLog } from '../../runtime/log/embedded/embedded-log.ts';
+import type { CrashStep } from './crash-child.ts';
 import { quietLogger } from './quiet-logger.ts';
+import { watchCalls } from './source-calls.ts';
 import { runSource } from './source-over-log.ts';
-
-interface Step { readonly at: 'statement' | 'append' | 'memory'; readonly when: 'before' | 'after'; readonly matching: string; readonly nth: number }
 
 const die = (): void => { process.kill(process.pid, 'SIGKILL'); };
 
-/** Calls `work` and dies at the step. */
-function watched({ at, when, matching, nth }: Step): <T>(kind: Step['at'], text: string, work: () => Promise<T>) => Promise<T> {
-  const pattern = new RegExp(matching);
-  let seen = 0;
-  return async (kind, text, work) => {
+type Watch = <T>(kind: CrashStep['at'], text: string, work: () => T) => T;
+
+/** Calls `work` and dies at the step; a promise is waited for before its step is over. */
+function watched({ at, when, matching, nth = 1, notice }: CrashStep): Watch {
+  const pattern = new RegExp(matching), noticed = notice === undefined ? undefined : new RegExp(notice.matching);
+  let seen = 0, notices = 0;
+  return (kind, text, work) => {
     const here = kind === at && pattern.test(text) && ++seen === nth;
     if (here && when === 'before') die();
-    const result = await work();
+    const result = work();
+    if (kind === 'call' && noticed?.test(text) === true && ++notices === notice?.nth) process.stdout.write('noticed\n');
+    if (here && result instanceof Promise) return result.then((value: unknown) => { die(); return value; }) as typeof result;
     if (here) die();
     return result;
   };
@@ -28,13 +31,14 @@ function watched({ at, when, matching, nth }: Step): <T>(kind: Step['at'], text:
 
 async function main(): Promise<void> {
   const [, , directory = '', config = '{}', text = '{}'] = process.argv;
-  const watch = watched(JSON.parse(text) as Step);
+  const watch = watched(JSON.parse(text) as CrashStep);
   const driver = pg.Client.prototype as unknown as { query: (...args: unknown[]) => Promise<unknown> };
   const { query } = driver;
   driver.query = function (this: unknown, ...args) {
     const [asked] = args;
     return watch('statement', typeof asked === 'string' ? asked : String((asked as { readonly text: unknown }).text), () => query.apply(this, args));
   };
+  watchCalls((called, work) => watch('call', called, work));
   const log = await openEmbeddedLog(directory, { mode: 'writer' });
   const shown = (value: unknown): string => JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? String(member) : member));
   const watchedLog = new Proxy(log, {
@@ -42,7 +46,7 @@ async function main(): Promise<void> {
       if (name === 'writer') {
         return async (id: string): Promise<LogWriter> => {
           const writer = await target.writer(id);
-          return { append: (entries, offsets, signal) => watch('append', shown(offsets?.offsets), () => writer.append(entries, offsets, signal)), [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose]() };
+          return { append: (entries, offsets, signal) => watch('append', `${entries.length} entries ${shown(offsets?.offsets)}`, () => writer.append(entries, offsets, signal)), [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose]() };
         };
       }
       const value = Reflect.get(target, name, target) as unknown;
