@@ -5,7 +5,7 @@ import { withoutClass } from '../../runtime/worker/secrets.ts';
 import { HttpError, unknownConnector } from '../errors.ts';
 import { maskConfig, maskInfo, unmaskConfig } from '../masking.ts';
 import { empty, ok, param, type Answer, type RestContext, type RestRequest, type Route } from '../route.ts';
-import { readConfig, readCreateRequest, readPatch } from '../schemas/connector-requests.ts';
+import { readConfig, readCreateRequest, readPatch, readSignal } from '../schemas/connector-requests.ts';
 
 /** An unknown class is a bad request here, not a missing resource. */
 async function asBadRequest<T>(work: Promise<T>): Promise<T> {
@@ -74,6 +74,25 @@ async function restart(request: RestRequest, { herder }: RestContext): Promise<A
   return includeTasks || onlyFailed ? { status: 202, body: status } : empty(204);
 }
 
+async function status(request: RestRequest, { herder, logger }: RestContext): Promise<Answer> {
+  const name = param(request, 'name');
+  const found = herder.status(name);
+  if (request.query.get('progress') !== 'true') return ok(found);
+  // The states are known even where the worker that runs the task cannot be asked.
+  const progress = await herder.progress(name).catch((error: unknown) => { logger.warn({ connector: name, reason: (error as Error).message }, 'progress of a task is not known'); return []; });
+  return ok({ ...found, tasks: found.tasks.map(task => ({ ...task, progress: progress.find(({ id }) => id === task.id) ?? null })) });
+}
+
+async function signal(request: RestRequest, { herder }: RestContext): Promise<Answer> {
+  const name = param(request, 'name');
+  const { config } = herder.connector(name);
+  const asked = readSignal(request.body);
+  const plugin = await herder.plugin(config['connector.class'] ?? '');
+  if (plugin.kind !== 'source' || plugin.signals !== true) throw new HttpError(400, `Connector ${name} takes no signals`);
+  await herder.signal(name, asked);
+  return { status: 202, body: asked };
+}
+
 function steer(operation: 'pause' | 'resume' | 'stop', target: TargetState, status: 202 | 204, doc: string): Route {
   return { method: 'PUT', path: `/connectors/:name/${operation}`, doc, handle: async (request, { herder }) => {
     const name = param(request, 'name');
@@ -91,7 +110,8 @@ export const connectorRoutes: readonly Route[] = [
   { method: 'GET', path: '/connectors/:name/config', doc: 'Its configuration, passwords hidden.', handle: async (request, context) => ok(await maskConfig(context, context.herder.connector(param(request, 'name')).config)) },
   { method: 'PUT', path: '/connectors/:name/config', doc: 'Replaces its configuration, or makes it: 200 or 201. `[hidden]` keeps what is stored.', json: true, handle: putConfig },
   { method: 'PATCH', path: '/connectors/:name/config', doc: 'Changes some keys of it; null removes one.', json: true, handle: patchConfig },
-  { method: 'GET', path: '/connectors/:name/status', doc: 'States of the connector and its tasks.', handle: (request, { herder }) => ok(herder.status(param(request, 'name'))) },
+  { method: 'GET', path: '/connectors/:name/status', doc: 'States of the connector and its tasks; with `progress=true` each task also has `progress`: when it starts again (`next_attempt`), how far its `snapshot` and `incremental_snapshot` are and the time that they still take.', handle: status },
+  { method: 'POST', path: '/connectors/:name/signals', doc: 'A signal for the running task of a source, as Debezium has them in process: `{"id", "type", "data"}`, `type` one of execute-snapshot, stop-snapshot, pause-snapshot, resume-snapshot, log. 202 with the signal as it was taken; 409 when the task does not run.', json: true, handle: signal },
   { method: 'POST', path: '/connectors/:name/restart', doc: 'Restarts it: `includeTasks=true` its task too, `onlyFailed=true` only what failed. 204, or 202 with the status.', handle: restart },
   steer('pause', 'PAUSED', 202, 'Stops its task; it keeps its place. 202.'),
   steer('resume', 'RUNNING', 202, 'Goes on after pause or stop. 202.'),

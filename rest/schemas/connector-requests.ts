@@ -1,5 +1,6 @@
 /** Bodies of `POST /connectors` and of `…/config`. */
-import type { ConnectorConfig, TargetState } from '../../runtime/worker/herder.ts';
+import { randomUUID } from 'node:crypto';
+import type { ConnectorConfig, SourceSignal, TargetState } from '../../runtime/worker/herder.ts';
 import { HttpError } from '../errors.ts';
 import { badBody, javaTypes, readObject, readProperties } from './json-body.ts';
 
@@ -53,6 +54,22 @@ export function readTaskConfigs(text: string): readonly ConnectorConfig[] {
   const isMap = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!Array.isArray(body) || !body.every(isMap)) throw new HttpError(400, 'The body must be an array of task configurations');
   return body.map(config => Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null).map(([key, value]) => [key, String(value)])));
+}
+
+const SIGNALS = ['execute-snapshot', 'stop-snapshot', 'pause-snapshot', 'resume-snapshot', 'log'];
+/** A signal; one without an id gets one. Throws HttpError 400. */
+export function readSignal(text: string): SourceSignal {
+  let body: unknown;
+  try { body = JSON.parse(text); } catch { body = undefined; }
+  const isMap = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isMap(body)) throw new HttpError(400, 'The body must be a JSON object: {"id", "type", "data"}');
+  const { id = randomUUID(), type, data = {} } = body;
+  if (typeof type !== 'string' || !SIGNALS.includes(type)) throw new HttpError(400, `type must be one of ${SIGNALS.join(', ')}`);
+  if (typeof id !== 'string') throw new HttpError(400, 'id must be a text');
+  let members: unknown = data;
+  if (typeof data === 'string') try { members = JSON.parse(data); } catch { members = undefined; }
+  if (!isMap(members)) throw new HttpError(400, 'data must be a JSON object, or the text of one');
+  return { id, type, data: members };
 }
 
 /** Changes to a configuration; null removes a key. */

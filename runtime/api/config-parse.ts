@@ -18,15 +18,16 @@ export function parseConfig<D extends ConfigDef>(def: D, properties: Properties)
   }
   const extra: Record<string, string> = {};
   const unknown: { option: string; nearest: string | undefined }[] = [];
+  const names = def.listed.flatMap(option => (properties[option] ?? '').split(',').map(name => name.trim()).filter(name => name !== ''));
   for (const [key, text] of Object.entries(properties)) {
     if (claimed.has(key)) continue;
-    if (def.families.some(family => family.test(key))) extra[key] = text;
+    if (def.families.some(family => family.test(key)) || names.some(name => key.startsWith(`${name}.`))) extra[key] = text;
     else if (!WORKER_KEYS.test(key)) unknown.push({ option: key, nearest: nearest(key, Object.keys(def.options)) });
   }
   const config = values as ConfigOf<D>;
   // Debezium looks at options together even when one of them is wrong by itself, as long as each has some value.
   if (problems.length === 0 || (def.wording === 'debezium' && Object.entries(def.options).every(([name, option]) => !option.required || values[name] !== undefined))) {
-    problems.push(...def.check(config).filter(({ option }) => !claimedBy(problems, option)));
+    problems.push(...def.check(config, extra).filter(({ option }) => !claimedBy(problems, option)));
   }
   return { config: problems.length === 0 ? config : undefined, problems, unknown, extra };
 }

@@ -44,9 +44,11 @@ export interface Problem {
 export interface ConfigDef<O extends Options = Options> {
   readonly options: O;
   /** Rules over several options; runs when every option parsed; with `wording: 'debezium'` also when some did not: those have their default, or their text. */
-  check(config: Parsed<O>): readonly Problem[];
+  check(config: Parsed<O>, extra: Readonly<Record<string, string>>): readonly Problem[];
   /** Keys outside `options` that are meant (families such as `column.mask.with.12.chars`); they are passed through in {@link ParseResult.extra}. */
   readonly families: readonly RegExp[];
+  /** Options that list names: keys that begin with a listed name and a dot are a family too. */
+  readonly listed: readonly string[];
   /** Whose words problems of single options take: Kafka's own, or Debezium's. */
   readonly wording: 'kafka' | 'debezium';
 }
@@ -64,10 +66,10 @@ export interface ParseResult<C> {
 
 export function defineConfig<const O extends Options>(
   options: O,
-  rules: { check?: (config: Parsed<O>) => readonly Problem[]; families?: readonly RegExp[]; wording?: 'kafka' | 'debezium' } = {},
+  rules: { check?: (config: Parsed<O>, extra: Readonly<Record<string, string>>) => readonly Problem[]; families?: readonly RegExp[]; listed?: readonly string[]; wording?: 'kafka' | 'debezium' } = {},
 ): ConfigDef<O> {
   const check = rules.check ?? (() => []);
-  return { options, check, families: rules.families ?? [], wording: rules.wording ?? 'kafka' };
+  return { options, check, families: rules.families ?? [], listed: rules.listed ?? [], wording: rules.wording ?? 'kafka' };
 }
 
 interface Common<T> {

@@ -70,9 +70,26 @@ export interface SourceMemory {
   put(text: string): Promise<void>;
 }
 
+/** One record of a topic, as text. */
+export interface FeedRecord { readonly key: string | null; readonly value: string | null; readonly offset: number }
+/** A topic of one partition that a source takes orders from. */
+export interface TopicFeed extends AsyncDisposable {
+  /** What is there behind the last answer; empty after `timeoutMs` or when `signal` aborts. Throws RetriableError. */
+  next(timeoutMs: number, signal: AbortSignal): Promise<readonly FeedRecord[]>;
+  /** What lies before `offset` is done with: a later feed of the same group begins there. Durable when it resolves. */
+  commit(offset: number): Promise<void>;
+}
+/** `servers` are brokers of another cluster than the worker's, `client` properties for their consumer. */
+export interface FeedRequest { readonly topic: string; readonly group: string; readonly servers: string | undefined; readonly client: Readonly<Record<string, string>> }
+
+/** An order to a running source, as a person gave it: `type` says what, `data` is a JSON object. */
+export interface SourceSignal { readonly id: string; readonly type: string; readonly data: Readonly<Record<string, unknown>> }
+
 export interface SourceContext extends TaskContext {
   /** Absent where nothing can be kept. */
   readonly memory?: SourceMemory;
+  /** Opens a topic to take orders from, at what its group has not done with, else at its beginning. Absent where there is no log. */
+  feed?(request: FeedRequest): Promise<TopicFeed>;
   /** Stored offset of a partition, read before the first batch; undefined = never ran. */
   offset(partition: SourcePartition): Promise<SourceOffset | undefined>;
 }
@@ -86,6 +103,8 @@ export interface SourceTask extends AsyncDisposable {
   batches(signal: AbortSignal): AsyncIterable<SourceBatch>;
   /** Records up to and with this offset are durable, and so is the offset. In order, one at a time, same thread. Confirm slots here, never earlier. */
   committed(offset: PartitionOffset): Promise<void>;
+  /** A person asks something of the running task (`POST /connectors/NAME/signals`); it is acted on in its turn. Same thread. */
+  signal?(signal: SourceSignal): void;
 }
 
 export interface TopicPartition { readonly topic: string; readonly partition: number }
@@ -165,6 +184,8 @@ export interface SourcePlugin<D extends ConfigDef = ConfigDef> extends Manifest<
    * it cannot resume from. A plugin without it leaves offsets to the worker unseen, and the answer says so (as Debezium's do).
    */
   checkOffsets?(config: Readonly<Record<string, string>>, changes: readonly OffsetChange[]): void;
+  /** Its tasks take signals. */
+  readonly signals?: true;
   open(config: ConfigOf<D>, context: SourceContext, extra: Readonly<Record<string, string>>): Promise<SourceTask>;
 }
 export interface SinkPlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {

@@ -12,6 +12,7 @@ import { checkConnector, CONNECT_VERSION, connectorProblems, pluginEntries, type
 import type * as herder from '../worker/herder.ts';
 import type { LogLevel } from '../worker/log-levels.ts';
 import { findPlugin, namesOf } from '../worker/plugins.ts';
+import { progressOf, type TaskProgress } from '../worker/progress.ts';
 import type { Advertised } from './advertised.ts';
 import type { ConfigRecord, StoredTarget } from './config-records.ts';
 import type { ConfigState } from './config-state.ts';
@@ -255,6 +256,26 @@ export class DistributedHerder implements herder.Herder {
     }
   }
 
+  /** What only the worker that runs the task can do: here, or by asking that one. Throws ConflictError TASK_UNASSIGNED. */
+  private async atOwner<T>(work: Work, request: LeaderRequest, here: () => T, parse: (body: unknown) => T): Promise<T> {
+    const { node } = this.parts;
+    if (node.runs(work)) return here();
+    const found = await this.leader.run<{ readonly owner: string | undefined } | { readonly answer: unknown }>(request, async () => ({ owner: node.runs(work) ? 'here' : node.ownerUrl(work) }), ({ body }) => ({ answer: body }));
+    if ('answer' in found) return parse(found.answer);
+    if (found.owner === 'here') return here();
+    if (found.owner === undefined) throw new ConflictError('Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.', { code: 'TASK_UNASSIGNED' });
+    return parse((await this.leader.ask(found.owner, request)).body);
+  }
+  async signal(name: string, signal: herder.SourceSignal): Promise<void> {
+    this.known(name);
+    const work = workOf(name, 0);
+    await this.atOwner(work, { method: 'POST', path: `${pathOf(name)}/signals`, body: JSON.stringify(signal), repeatable: false }, () => { this.parts.local.signal(work, signal); }, () => undefined);
+  }
+  async progress(name: string): Promise<readonly TaskProgress[]> {
+    if (this.state.tasks(name).length === 0) return [];
+    const request: LeaderRequest = { method: 'GET', path: `${pathOf(name)}/status`, query: { progress: 'true' }, repeatable: true };
+    return this.atOwner(workOf(name, 0), request, () => progressOf(this.parts.local.metrics(), name), body => ((body as { readonly tasks?: readonly { readonly progress?: TaskProgress }[] }).tasks ?? []).flatMap(({ progress }) => progress ?? []));
+  }
   async topics(name: string): Promise<readonly string[]> { this.known(name); return this.parts.statuses.topics(name); }
   async resetTopics(name: string): Promise<void> { this.known(name); await this.parts.statuses.resetTopics(name); }
 

@@ -1,7 +1,8 @@
 /** The connectors and tasks that run in this worker, and what it says of them in the status topic. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../api/logger.ts';
-import type { Plugin } from '../api/plugin.ts';
+import { ConflictError } from '../api/errors.ts';
+import type { Plugin, SourceSignal } from '../api/plugin.ts';
 import { Connector } from '../worker/connector.ts';
 import type { ConnectorConfig, MetricSample, State, TargetState } from '../worker/herder.ts';
 import { type LogLevel, type LogLevels, taskLogger } from '../worker/log-levels.ts';
@@ -159,6 +160,13 @@ export class LocalWork {
       if (runner !== undefined) runner.restart().catch(() => { /* the task's own status tells */ });
       else await this.start([work]);
     }
+  }
+
+  /** Throws ConflictError TASK_NOT_RUNNING. */
+  signal(work: Work, signal: SourceSignal): void {
+    const runner = this.tasks.get(work);
+    if (runner === undefined) throw new ConflictError(`The task of connector ${connectorOf(work)} does not run, so it cannot take a signal`, { code: 'TASK_NOT_RUNNING' });
+    runner.signal(signal);
   }
 
   metrics(): readonly MetricSample[] { return [...this.tasks.values()].flatMap(runner => runner.metrics()); }

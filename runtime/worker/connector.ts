@@ -1,6 +1,8 @@
 /** One connector in this worker: its target state, its task's thread, and what REST shows of both. */
 import type { Worker } from 'node:worker_threads';
+import { ConflictError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
+import type { SourceSignal } from '../api/plugin.ts';
 import type { ConnectorConfig, ConnectorStatus, MetricSample, State, StateInfo, TargetState, TaskStatus } from './herder.ts';
 import type { LogLevel } from './log-levels.ts';
 import { RestartPolicy } from './restart-policy.ts';
@@ -33,6 +35,8 @@ export class Connector {
   private running: Running | undefined;
   private current: { readonly state: State; readonly trace: string | undefined } = { state: 'UNASSIGNED', trace: undefined };
   private retry: NodeJS.Timeout | undefined;
+  /** When the task starts again by itself, in milliseconds since 1970; 0 = it is not waiting for that. */
+  private nextAttempt = 0;
   private readonly policy = new RestartPolicy();
   private restarts = 0;
   private step: Promise<void> = Promise.resolve();
@@ -78,12 +82,18 @@ export class Connector {
   close(): Promise<void> { return this.inTurn(() => this.halt()); }
   /** From now on the running task logs at this level; one that starts later is told by its order. */
   setLogLevel(level: LogLevel): void { this.running?.thread.postMessage({ kind: 'level', level } satisfies ToTask); }
+  /** Hands a signal to the running task. Throws ConflictError TASK_NOT_RUNNING. */
+  signal(signal: SourceSignal): void {
+    if (this.running === undefined || this.running.stopping) throw new ConflictError(`The task of connector ${this.facts.name} does not run, so it cannot take a signal`, { code: 'TASK_NOT_RUNNING' });
+    this.running.thread.postMessage({ kind: 'signal', signal } satisfies ToTask);
+  }
   /** Ends the thread at once; what it had not appended is read again by the next one. */
   terminate(): void { void this.running?.thread.terminate(); }
 
   private async start(): Promise<void> {
     clearTimeout(this.retry);
     this.retry = undefined;
+    this.nextAttempt = 0;
     this.policy.started();
     let order: TaskOrder;
     try {
@@ -119,7 +129,8 @@ export class Connector {
     if (failure !== undefined && !failure.retriable) { this.fail(failure); return; }
     const delay = this.policy.failed();
     this.restarts++;
-    const at = new Date(Date.now() + delay).toISOString();
+    this.nextAttempt = Date.now() + delay;
+    const at = new Date(this.nextAttempt).toISOString();
     this.show('RESTARTING', `${failure?.trace ?? 'The task ended by itself.'}\nAttempt ${this.policy.attempt} failed; the next one is at ${at}.`);
     logger.warn({ connector: name, task: 0, code: failure?.code, reason: failure?.message, attempt: this.policy.attempt, retryMs: delay }, 'task restarts');
     this.retry = setTimeout(() => { void this.inTurn(async () => { if (this.target === 'RUNNING' && this.running === undefined) await this.start(); }); }, delay);
@@ -133,6 +144,7 @@ export class Connector {
   private async halt(): Promise<void> {
     clearTimeout(this.retry);
     this.retry = undefined;
+    this.nextAttempt = 0;
     const { running } = this;
     if (running === undefined) return;
     running.stopping = true;
@@ -151,6 +163,7 @@ export class Connector {
     const own: MetricSample[] = [
       { name: 'task_running', kind: 'gauge', value: this.state === 'RUNNING' ? 1 : 0, labels },
       { name: 'task_restarts', kind: 'counter', value: this.restarts, labels },
+      { name: 'task_next_attempt_timestamp_seconds', kind: 'gauge', value: this.nextAttempt / 1000, labels },
     ];
     return [...own, ...this.samples.map(sample => ({ ...sample, labels: { ...labels, ...sample.labels } }))];
   }

@@ -3,10 +3,11 @@
  * Names and shapes are those of Kafka Connect's REST API, so that a route only says which status code an answer has.
  * Errors: ConfigError → 400, NotFoundError → 404, ConflictError → 409, all else → 500.
  */
-import type { OffsetChange, PartitionOffset, Plugin } from '../api/plugin.ts';
+import type { OffsetChange, PartitionOffset, Plugin, SourceSignal } from '../api/plugin.ts';
 import type { LogLevel } from './log-levels.ts';
+import type { TaskProgress } from './progress.ts';
 
-export type { OffsetChange } from '../api/plugin.ts';
+export type { OffsetChange, SourceSignal } from '../api/plugin.ts';
 export type ConnectorType = 'source' | 'sink' | 'unknown';
 export type TargetState = 'RUNNING' | 'PAUSED' | 'STOPPED';
 export type State = 'UNASSIGNED' | 'RUNNING' | 'PAUSED' | 'FAILED' | 'RESTARTING' | 'STOPPED';
@@ -59,6 +60,10 @@ export interface Herder {
   offsets(name: string): Promise<readonly ConnectorOffset[]>;
   /** Only for a stopped connector. Null forgets all of them. */
   alterOffsets(name: string, changes: readonly OffsetChange[] | null): Promise<void>;
+  /** Hands a signal to the connector's running task. Throws ConflictError when none runs. */
+  signal(name: string, signal: SourceSignal): Promise<void>;
+  /** Of tasks that can be asked at present. */
+  progress(name: string): Promise<readonly TaskProgress[]>;
   topics(name: string): Promise<readonly string[]>;
   resetTopics(name: string): Promise<void>;
   /** Connectors only, or everything that has a class name. */

@@ -14,6 +14,7 @@ import type * as herder from './herder.ts';
 import { type LogLevels, taskLogger } from './log-levels.ts';
 import { openWorkerLog } from './open-log.ts';
 import { findPlugin } from './plugins.ts';
+import { progressOf, type TaskProgress } from './progress.ts';
 import type { TaskThreads } from './task-threads.ts';
 import { topicDefaults, type WorkerConfig } from './worker-config.ts';
 
@@ -233,6 +234,8 @@ export class StandaloneWorker implements herder.Herder, AsyncDisposable {
     const known = await this.log.topic(topic);
     if (needed && (known === undefined || partition >= known.partitions)) throw new DataError(`Failed to alter consumer group offsets for connector ${name}`, { code: 'OFFSET_TOPIC', cause: new Error(`there is no partition ${topic}-${partition}`) });
   }
+  async signal(name: string, signal: herder.SourceSignal): Promise<void> { this.get(name).signal(signal); }
+  async progress(name: string): Promise<readonly TaskProgress[]> { return progressOf(this.get(name).metrics(), name); }
   async topics(name: string): Promise<readonly string[]> {
     this.get(name);
     return (await this.topicStore.entries(`${name}\u0000`)).map(([key]) => key.slice(name.length + 1)).sort();

@@ -1,4 +1,5 @@
 /** What the REST thread and a task's thread say to each other. */
+import type { SourceSignal } from '../api/plugin.ts';
 import type { TopicOptions } from '../log/log.ts';
 import type { MetricSample } from './herder.ts';
 import type { LogLevel } from './log-levels.ts';
@@ -28,7 +29,7 @@ export interface TaskOrder {
 }
 
 /** To the task: first its order. After `stop` it drains, commits and ends. */
-export type ToTask = { readonly kind: 'order'; readonly order: TaskOrder } | { readonly kind: 'stop' } | { readonly kind: 'level'; readonly level: LogLevel };
+export type ToTask = { readonly kind: 'order'; readonly order: TaskOrder } | { readonly kind: 'stop' } | { readonly kind: 'signal'; readonly signal: SourceSignal } | { readonly kind: 'level'; readonly level: LogLevel };
 
 /** What made a task end, as plain data. */
 export interface TaskFailure {

@@ -6,7 +6,7 @@ import { ConfigError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { Metrics } from '../api/metrics.ts';
 import { stringifyExact } from '../api/exact-json.ts';
-import type { SinkPlugin, SinkRecord, SourcePlugin, SourceRecord } from '../api/plugin.ts';
+import type { SinkPlugin, SinkRecord, SourcePlugin, SourceRecord, SourceSignal } from '../api/plugin.ts';
 import { createConverter, createHeaderConverter, DEFAULT_CONVERTER, DEFAULT_HEADER_CONVERTER } from '../converters/converters.ts';
 import type { Log } from '../log/log.ts';
 import { DeadLetters } from '../pipeline/dead-letters.ts';
@@ -18,6 +18,7 @@ import { createTransforms } from '../transforms/transforms.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
 import { findPlugin } from './plugins.ts';
 import type { TaskOrder } from './task-messages.ts';
+import { openFeed } from './topic-feed.ts';
 
 export interface TaskEnvironment {
   readonly log: Log;
@@ -26,6 +27,8 @@ export interface TaskEnvironment {
   /** Called once when the plugin is open. */
   readonly running: () => void;
   readonly topicSeen: (topic: string) => void;
+  /** Where a source's signals go from now on. */
+  readonly signals: (deliver: (signal: SourceSignal) => void) => void;
 }
 type Properties = Readonly<Record<string, string>>;
 
@@ -65,7 +68,7 @@ export async function runTask(order: TaskOrder, environment: TaskEnvironment, si
   environment.logger.info({}, 'task stopped');
 }
 
-async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen }: TaskEnvironment, signal: AbortSignal): Promise<void> {
+async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen, signals }: TaskEnvironment, signal: AbortSignal): Promise<void> {
   parsed(sourceConnectorConfig, order.config);
   const { config, extra } = parsedPlugin(plugin.config, order.config, logger);
   const { key, value, header } = convertersFor(order.config, order.worker);
@@ -76,11 +79,13 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
   await using task = await plugin.open(config, {
     connector: order.connector, task: order.task, logger, metrics,
     memory: { get: () => memory.get(order.connector), put: text => memory.put([[order.connector, text]]) },
+    feed: request => openFeed(log, order, request, logger),
     offset: async partition => {
       const wanted = stringifyExact(partition);
       return (await log.sourceOffsets(order.connector)).find(stored => stringifyExact(stored.partition) === wanted)?.offset;
     },
   }, extra);
+  signals(signal => { task.signal?.(signal); });
   running();
   await runSourcePipeline({
     connector: order.connector, task, log, writer, keyConverter: key, valueConverter: value,

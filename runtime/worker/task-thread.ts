@@ -4,6 +4,7 @@
  */
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { ConfigError, RetriableError, TributaryError } from '../api/errors.ts';
+import type { SourceSignal } from '../api/plugin.ts';
 import { openLogger } from './logging.ts';
 import { openTaskLog } from './open-log.ts';
 import { findPlugin } from './plugins.ts';
@@ -29,14 +30,22 @@ async function run(order: TaskOrder, port: MessagePort): Promise<TaskFailure | u
   const send = (message: FromTask): void => { port.postMessage(message); };
   const stop = new AbortController();
   const leveled = openLogger(order.logLevel);
-  port.on('message', (message: ToTask) => { if (message.kind === 'stop') stop.abort(); else if (message.kind === 'level') leveled.setLevel(message.level); });
+  // Signals wait until the source is open; one that is no source never takes them.
+  let deliver: ((signal: SourceSignal) => void) | undefined;
+  const early: SourceSignal[] = [];
+  const signals = (to: (signal: SourceSignal) => void): void => { deliver = to; early.splice(0).forEach(to); };
+  port.on('message', (message: ToTask) => {
+    if (message.kind === 'stop') stop.abort();
+    else if (message.kind === 'level') leveled.setLevel(message.level);
+    else if (message.kind === 'signal') { if (deliver === undefined) early.push(message.signal); else deliver(message.signal); }
+  });
   const metrics = new TaskMetrics();
   const report = (): void => { send({ kind: 'metrics', samples: metrics.samples() }); };
   const timer = setInterval(report, METRICS_INTERVAL_MS);
   const logger = leveled.logger.child({ connector: order.connector, task: order.task });
   try {
     await using log = await openTaskLog(order, logger);
-    await runTask(order, { log, logger, metrics, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); } }, stop.signal);
+    await runTask(order, { log, logger, metrics, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); }, signals }, stop.signal);
     return undefined;
   } catch (error) {
     if (stop.signal.aborted && !(error instanceof ConfigError)) logger.warn({ reason: (error as Error).message }, 'task stopped with an error');

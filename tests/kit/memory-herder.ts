@@ -4,6 +4,7 @@ import { ConfigError, ConflictError, NotFoundError } from '../../runtime/api/err
 import type { Plugin } from '../../runtime/api/plugin.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from '../../runtime/worker/connector-config.ts';
 import type * as herder from '../../runtime/worker/herder.ts';
+import { progressOf, type TaskProgress } from '../../runtime/worker/progress.ts';
 
 interface Held { readonly name: string; config: herder.ConnectorConfig; target: herder.TargetState; readonly plugin: Plugin; restarting: boolean; offsets: herder.ConnectorOffset[]; topics: string[]; unassigned: boolean }
 
@@ -85,6 +86,12 @@ export class MemoryHerder implements herder.Herder {
     }
     one.offsets = [...byPartition.values()];
   }
+  readonly signals: herder.SourceSignal[] = [];
+  async signal(name: string, signal: herder.SourceSignal): Promise<void> {
+    if (this.get(name).target !== 'RUNNING') throw new ConflictError(`The task of connector ${name} does not run, so it cannot take a signal`, { code: 'TASK_NOT_RUNNING' });
+    this.signals.push(signal);
+  }
+  async progress(name: string): Promise<readonly TaskProgress[]> { return progressOf(this.samples, name); }
   async topics(name: string): Promise<readonly string[]> { return this.get(name).topics; }
   async resetTopics(name: string): Promise<void> { this.get(name).topics = []; }
   async plugins(): Promise<readonly herder.PluginEntry[]> { return this.known.map(plugin => ({ class: plugin.names[0], type: plugin.kind, version: plugin.version })); }

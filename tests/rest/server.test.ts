@@ -166,3 +166,49 @@ describe('/health and /metrics', () => {
     expect(times.sort((a, b) => a - b)[296]).toBeLessThan(100);
   });
 });
+
+describe('signals', () => {
+  it('reach the running task of a source that takes them', async () => {
+    const { url, herder } = await open();
+    await call(`${url}/connectors/c/config`, 'PUT', postgres);
+    await call(`${url}/connectors/f/config`, 'PUT', { 'connector.class': 'FileStreamSource', 'topic': 't', 'file': '/tmp/x' });
+    const data = { 'data-collections': ['public.t'], 'type': 'INCREMENTAL' };
+    expect(await call(`${url}/connectors/c/signals`, 'POST', { id: 'a', type: 'execute-snapshot', data })).toMatchObject({ status: 202, body: { id: 'a', type: 'execute-snapshot', data } });
+    const { body } = await call(`${url}/connectors/c/signals`, 'POST', { type: 'stop-snapshot', data: '{}' });
+    expect(herder.signals.map(({ type }) => type)).toEqual(['execute-snapshot', 'stop-snapshot']);
+    expect(herder.signals[1]).toEqual(body);
+    for (const [path, sent, status, message] of [
+      ['c', 'no json', 400, /must be a JSON object/], ['c', [], 400, /must be a JSON object/], ['c', { type: 'drop-table' }, 400, /type must be one of execute-snapshot/], ['c', { type: 'log', data: [1] }, 400, /data must be/], ['c', { type: 'log', id: 7 }, 400, /id must be/],
+      ['f', { type: 'log' }, 400, /takes no signals/], ['nobody', { type: 'log' }, 404, /not found/],
+    ] as const) {
+      const answer = await call(`${url}/connectors/${path}/signals`, 'POST', sent);
+      expect([answer.status, (answer.body as { message: string }).message]).toEqual([status, expect.stringMatching(message)]);
+    }
+    await call(`${url}/connectors/c/pause`, 'PUT');
+    expect((await call(`${url}/connectors/c/signals`, 'POST', { type: 'log' })).status).toBe(409);
+    expect(herder.signals).toHaveLength(2);
+  });
+});
+
+describe('progress', () => {
+  it('stands in the status only when it is asked for', async () => {
+    const { url, herder } = await open();
+    await call(`${url}/connectors/c/config`, 'PUT', postgres);
+    const plain = await call(`${url}/connectors/c/status`);
+    const gauge = (name: string, value: number, labels: Readonly<Record<string, string>> = {}) => ({ name, kind: 'gauge' as const, value, labels: { connector: 'c', task: '0', ...labels } });
+    herder.samples = [
+      gauge('task_next_attempt_timestamp_seconds', 0), gauge('snapshot_running', 1), gauge('snapshot_beside_stream', 1), gauge('snapshot_tables_total', 3), gauge('snapshot_tables_remaining', 2), gauge('snapshot_bytes_total', 1000), gauge('snapshot_bytes_done', 250), gauge('snapshot_seconds_left', 12.4),
+      gauge('snapshot_rows_total', 20_000, { table: 'public.t' }), gauge('snapshot_rows_done', 5_000, { table: 'public.t' }), gauge('snapshot_table_seconds_left', 9, { table: 'public.t' }),
+      { name: 'snapshot_running', kind: 'gauge', value: 1, labels: { connector: 'other', task: '0' } },
+    ];
+    expect((await call(`${url}/connectors/c/status`)).body).toEqual(plain.body);
+    const { tasks } = (await call(`${url}/connectors/c/status?progress=true`)).body as { tasks: { progress: unknown }[] };
+    expect(tasks.map(({ progress }) => progress)).toEqual([{
+      id: 0, next_attempt: null, incremental_snapshot: null,
+      snapshot: { beside_stream: true, held: false, tables_total: 3, tables_remaining: 2, bytes_total: 1000, bytes_done: 250, seconds_left: 12, tables: [{ table: 'public.t', rows_total: 20_000, rows_done: 5_000, seconds_left: 9 }] },
+    }]);
+    herder.samples = [gauge('task_next_attempt_timestamp_seconds', 1_700_000_000), gauge('snapshot_running', 0), gauge('incremental_snapshot_running', 1), gauge('incremental_snapshot_paused', 1), gauge('incremental_snapshot_tables_remaining', 1), gauge('incremental_snapshot_rows_total', 10), gauge('incremental_snapshot_rows_done', 4)];
+    const second = (await call(`${url}/connectors/c/status?progress=true`)).body as { tasks: { progress: unknown }[] };
+    expect(second.tasks[0]?.progress).toEqual({ id: 0, next_attempt: '2023-11-14T22:13:20.000Z', snapshot: null, incremental_snapshot: { paused: true, held: false, tables_remaining: 1, rows_total: 10, rows_done: 4, seconds_left: null } });
+  });
+});

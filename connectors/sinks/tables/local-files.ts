@@ -1,7 +1,8 @@
 /** What every table format on local disk does with files: durable, put once under a name, below a warehouse. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, unlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { constants, existsSync, statSync } from 'node:fs';
+import { access, link, mkdir, open, unlink, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Problem } from '../../../runtime/api/config.ts';
 import { RetriableError } from '../../../runtime/api/errors.ts';
 import type { CommitOutcome } from './table.ts';
@@ -67,12 +68,21 @@ export async function putIfAbsent(path: string, text: string, taken: () => Promi
   return 'committed';
 }
 
+/** The nearest folder at or above a path that is there. */
+function firstFolder(path: string): string {
+  let at = resolve(path);
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  // What is below a file can never be made.
+  return statSync(at).isDirectory() ? at : `${at}/.`;
+}
+
 /** Problems of a warehouse: it can be written to and has hard links, by which commits are made atomic. */
 export async function warehouseProblems(folder: string): Promise<readonly Problem[]> {
   if (/^[a-z][a-z0-9+.-]*:/i.test(folder)) return [{ option: 'warehouse', message: `Only local paths are supported so far, not ${folder.split(':')[0] ?? ''}:` }];
   const probe = join(folder, `.${randomUUID()}.probe`);
   try {
-    await mkdir(folder, { recursive: true });
+    // A look leaves nothing behind: a folder that is not there yet is made by the first table.
+    if (!existsSync(folder)) { await access(firstFolder(folder), constants.W_OK | constants.X_OK); return []; }
     await writeFile(probe, '');
     await link(probe, `${probe}.link`);
     return [];

@@ -4,6 +4,7 @@
  */
 import { createHash, getHashes } from 'node:crypto';
 import { ConfigError } from '../../../runtime/api/errors.ts';
+import { encodeJavaText } from './java-text.ts';
 import { anchored, nameFilter } from './table-filter.ts';
 
 /** Changes a text value; `ofNull` replaces a missing one too. `parameters` go into the field's schema. */
@@ -69,21 +70,9 @@ function ruleOf(option: string): ((length: number) => TextRule) | undefined {
 
 /** A string as Java's object serialisation writes it, which is what version 1 of the hash is over (Java Object Serialization Specification, 6.4). */
 function javaString(text: string): Buffer {
-  const body = Buffer.from(modifiedUtf8(text), 'latin1');
+  const body = encodeJavaText(text);
   const head = body.length <= 0xffff ? Buffer.alloc(7) : Buffer.alloc(13);
   head.writeUInt32BE(0xaced0005, 0);
   if (body.length <= 0xffff) { head[4] = 0x74; head.writeUInt16BE(body.length, 5); } else { head[4] = 0x7c; head.writeBigUInt64BE(BigInt(body.length), 5); }
   return Buffer.concat([head, body]);
-}
-
-/** UTF-16 units one by one, NUL in two bytes; the result's characters are bytes. */
-function modifiedUtf8(text: string): string {
-  let out = '';
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0 && unit < 0x80) out += text[i];
-    else if (unit < 0x800) out += String.fromCharCode(0xc0 | (unit >> 6), 0x80 | (unit & 63));
-    else out += String.fromCharCode(0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 63), 0x80 | (unit & 63));
-  }
-  return out;
 }

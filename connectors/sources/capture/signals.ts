@@ -1,8 +1,10 @@
 /** Signals: what a person asks of a running connector (Debezium reference, "Signals"). */
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Logger } from '../../../runtime/api/logger.ts';
+import type { SourceSignal } from '../../../runtime/api/plugin.ts';
 
-export interface Signal { readonly id: string; readonly type: string; readonly data: Readonly<Record<string, unknown>> }
+/** An order, whatever channel it came by. */
+export type Signal = SourceSignal;
 export interface SnapshotRequest {
   readonly kind: 'INCREMENTAL' | 'BLOCKING';
   readonly collections: readonly string[];
@@ -38,19 +40,28 @@ export function snapshotRequest({ data }: Signal): SnapshotRequest {
   };
 }
 
-/** Takes the signals out of a file, one JSON object `{"id","type","data"}` a line; a missing file has none. */
+/** A signal as one JSON object `{"id", "type", "data"}`; undefined, with a line in the log, for what is none. `where` is shown there. */
+export function signalOfJson(text: string, where: Readonly<Record<string, unknown>>, logger: Logger): Signal | undefined {
+  let parsed: unknown;
+  try { parsed = JSON.parse(text); } catch { logger.warn({ ...where }, 'a signal is no json and is left out'); return undefined; }
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
+    const { id, type, data } = parsed as { readonly id?: unknown; readonly type?: unknown; readonly data?: unknown };
+    try {
+      const members = membersOf(data);
+      if (members !== undefined && typeof type === 'string') return { id: typeof id === 'string' ? id : '', type, data: members };
+    } catch { /* said below */ }
+  }
+  logger.warn({ ...where }, 'a signal is no object with a type and, as data, an object: it is left out');
+  return undefined;
+}
+
+/** Takes the signals out of a file, one JSON object a line; a missing file has none. */
 export async function takeFileSignals(path: string, logger: Logger): Promise<Signal[]> {
   const text = await readFile(path, 'utf8').catch(() => '');
   if (text.trim() === '') return [];
   await writeFile(path, '');
   return text.split('\n').flatMap(line => {
-    if (line.trim() === '') return [];
-    try {
-      const { id, type, data } = JSON.parse(line) as { id?: string; type?: string; data?: unknown };
-      const members = membersOf(data);
-      if (members !== undefined) return [{ id: id ?? '', type: type ?? '', data: members }];
-      logger.warn({ path, id }, 'data of a signal is no json object, the signal is left out');
-      return [];
-    } catch { logger.warn({ path }, 'a line of the signal file is no json and is left out'); return []; }
+    const signal = line.trim() === '' ? undefined : signalOfJson(line, { path }, logger);
+    return signal === undefined ? [] : [signal];
   });
 }

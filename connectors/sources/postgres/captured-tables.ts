@@ -59,6 +59,13 @@ export class CapturedTables {
     return { catalogue, schema, encoder: compileTable(schema, this.options) };
   }
 
+  /** Name of a type, of a domain that of its base; empty for one that is not known. */
+  baseType(oid: number): string {
+    let type = this.types.get(oid);
+    while (type?.base !== undefined) type = type.base.type;
+    return type?.name ?? '';
+  }
+
   /** The catalogue's present view of one table, or a bare one when it is gone already. */
   async find(oid: number, schema: string, table: string): Promise<CatalogueTable> {
     const [found] = await loadTables(this.query, `n.nspname = ${literal(schema)} AND c.relname = ${literal(table)}`);

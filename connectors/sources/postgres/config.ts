@@ -2,13 +2,15 @@
 import { type ConfigOf, defineConfig, type Problem } from '../../../runtime/api/config.ts';
 import { captureOptions } from './config/capture.ts';
 import { eventsOptions } from './config/events.ts';
+import { extensionProblems } from './config/extensions.ts';
 import { serverOptions } from './config/server.ts';
+import { streamParameterProblems } from './config/stream-parameters.ts';
 import { unlistedOptions } from './config/unlisted.ts';
 
 const PAIRS = ['schema', 'table', 'column', 'message.prefix'] as const;
 
 export const postgresConfig = defineConfig({ ...serverOptions, ...captureOptions, ...eventsOptions, ...unlistedOptions }, {
-  check: config => {
+  check: (config, extra) => {
     const problems: Problem[] = [];
     for (const kind of PAIRS) {
       if (config[`${kind}.include.list`] !== undefined && config[`${kind}.exclude.list`] !== undefined) problems.push({ option: `${kind}.exclude.list`, message: `The '${kind}.exclude.list' value is invalid: "${kind}.include.list" is already specified` });
@@ -19,13 +21,12 @@ export const postgresConfig = defineConfig({ ...serverOptions, ...captureOptions
     for (const mode of ['snapshot.mode', 'snapshot.locking.mode', 'snapshot.query.mode'] as const) {
       if (config[mode] === 'custom') problems.push({ option: mode, message: `The '${mode}' value is invalid: custom implementations are Java classes, which cannot be loaded here` });
     }
-    for (const option of ['converters', 'post.processors'] as const) {
-      if (config[option] !== undefined && config[option] !== '') problems.push({ option, message: `The '${option}' value is invalid: these are Java classes, which cannot be loaded here; leave the option out` });
-    }
+    problems.push(...extensionProblems(config, extra), ...streamParameterProblems(config['slot.stream.params']));
     if (config['openlineage.integration.enabled']) problems.push({ option: 'openlineage.integration.enabled', message: "The 'openlineage.integration.enabled' value is invalid: OpenLineage is not supported" });
     return problems;
   },
   wording: 'debezium',
+  listed: ['converters', 'post.processors'],
   families: [/^column\.mask\.(with\.\d+\.chars|hash\..+\.with\.salt\..+)$/, /^column\.truncate\.to\.\d+\.chars$/, /^snapshot\.select\.statement\.overrides\..+/, /^topic\.creation\./, /^driver\./, /^signal\.consumer\./, /^internal\./],
 });
 

@@ -30,7 +30,7 @@ function driverOptions(config: PostgresConfig): { readonly application_name: str
 async function attempt(config: PostgresConfig, replication: boolean, tls: boolean): Promise<Client> {
   const client = new Client({
     host: config['database.hostname'], port: config['database.port'], user: config['database.user'], password: config['database.password'] ?? '', database: config['database.dbname'], ssl: tls ? tlsOptions(config) : false,
-    keepAlive: config['database.tcpKeepAlive'], keepAliveInitialDelayMillis: 30_000, types: TEXT_TYPES, ...driverOptions(config), ...(replication && { replication: 'database' }),
+    keepAlive: config['driver.tcpKeepAlive'] ?? config['database.tcpKeepAlive'], keepAliveInitialDelayMillis: 30_000, types: TEXT_TYPES, ...driverOptions(config), ...(replication && { replication: 'database' }),
   } as ClientConfig);
   client.on('error', () => { /* whoever uses the connection meets the error there */ });
   try {

@@ -1,4 +1,5 @@
 import type { ColumnRules } from '../capture/column-rules.ts';
+import type { ColumnConverter } from './converters/column-converters.ts';
 import type { TableTopic } from './topics.ts';
 
 /** What of a connector's configuration decides how rows become records. Names follow the Debezium options. */
@@ -28,6 +29,8 @@ export interface EncodingOptions {
   readonly topic: (schema: string, table: string) => TableTopic;
   /** Drops updates of which no captured column changed. */
   readonly skipUnchanged: boolean;
+  /** Takes columns out of the usual mapping. */
+  readonly converter: ColumnConverter;
   /** include.schema.comments. */
   readonly comments: boolean;
 }

@@ -34,6 +34,7 @@ export class Housekeeping {
   /** Undefined until the server was asked. */
   private mayLetGo: boolean | undefined;
   private failure: Error | undefined;
+  private holding = false;
   private previous: { readonly at: number; readonly retained: number } | undefined;
   /** Last xmin of the slot, null when it is not asked for. */
   xmin: bigint | null = null;
@@ -106,6 +107,13 @@ export class Housekeeping {
     this.guard(retained);
   }
 
+  /** True while snapshots wait for the stream, because the slot holds back too much (`slot.guard.action=pause`). */
+  get holdsSnapshots(): boolean { return this.holding; }
+  private hold(holding: boolean): void {
+    this.holding = holding;
+    this.metrics.set('snapshot_held', holding ? 1 : 0);
+  }
+
   private timeToFull(retained: number, safe: number | undefined): void {
     const now = performance.now();
     const { previous } = this;
@@ -116,11 +124,16 @@ export class Housekeeping {
 
   private guard(retained: number): void {
     const limit = this.config['slot.guard.bytes'];
-    if (limit === 0 || retained <= limit) return;
     const slot = this.config['slot.name'];
+    if (limit === 0 || retained <= limit) {
+      if (this.holding) this.logger.info({ slot, retainedBytes: retained }, 'slot is below slot.guard.bytes again, snapshots go on');
+      this.hold(false);
+      return;
+    }
     if (this.config['slot.guard.action'] === 'fail') {
       throw new FatalError(`Replication slot '${slot}' holds back ${retained} bytes of WAL, more than slot.guard.bytes allows`, { code: 'POSTGRES_SLOT_GUARD', hint: `Find out what keeps the sink or the log from going on; SELECT pg_drop_replication_slot(${literal(slot)}); frees the space and loses the changes.` });
     }
     this.logger.warn({ slot, retainedBytes: retained, limitBytes: limit }, 'slot holds back more wal than slot.guard.bytes');
+    this.hold(this.config['slot.guard.action'] === 'pause');
   }
 }

@@ -11,5 +11,6 @@ export const postgresSource = definePlugin.source({
   config: postgresConfig,
   preflight,
   diagnose: findings,
+  signals: true,
   open: openTask,
 });

@@ -48,7 +48,8 @@ export function besidePosition(offset: SourceOffset | undefined): StreamPosition
 export function resumeFrom(offset: SourceOffset | undefined): StreamPosition | 'snapshot' {
   const lsn = big(offset?.['lsn']);
   if (offset === undefined || lsn === undefined) return 'snapshot';
-  const inSnapshot = offset['snapshot'] !== undefined && offset['snapshot'] !== null && offset['snapshot'] !== false;
+  // An incremental snapshot is beside the stream, which has the position; its own keys say how far it is.
+  const inSnapshot = offset['snapshot'] !== undefined && offset['snapshot'] !== null && offset['snapshot'] !== false && offset['snapshot'] !== 'INCREMENTAL';
   if (inSnapshot && offset['snapshot_completed'] !== true && offset['last_snapshot_record'] !== true) return 'snapshot';
   return {
     commitLsn: big(offset['lsn_commit']) ?? lsn, lsn: big(offset['lsn_proc']) ?? lsn, further: Number(offset['lsn_events_processed'] ?? 0),

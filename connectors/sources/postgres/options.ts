@@ -5,6 +5,8 @@ import { columnRules } from '../capture/column-rules.ts';
 import { fieldNameAdjuster, schemaNameAdjuster } from '../capture/name-adjustment.ts';
 import { anchored } from '../capture/table-filter.ts';
 import type { PostgresConfig } from './config.ts';
+import { converterSpecs } from './config/extensions.ts';
+import { columnConverter } from './converters/column-converters.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { topicNaming } from './topics.ts';
 
@@ -37,6 +39,7 @@ export function encodingOptions(config: PostgresConfig, context: SourceContext, 
       prefix: config['topic.prefix'], strategy: config['topic.naming.strategy'], delimiter: config['topic.delimiter'],
       regex: config['topic.regex'], replacement: config['topic.replacement'], keyField,
     }),
+    converter: columnConverter(converterSpecs(config, extra), placeholder(config['unavailable.value.placeholder'])),
     skipUnchanged: config['skip.messages.without.change'], comments: config['include.schema.comments'],
   };
 }

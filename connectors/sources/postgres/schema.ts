@@ -121,10 +121,11 @@ export function tableSchema(wire: readonly WireColumn[], catalogue: CatalogueTab
 function bareColumn(wire: WireColumn, catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions): TableColumn {
   const name = options.fieldName(wire.name);
   const type = types.get(wire.typeOid);
-  const codec = type === undefined ? undefined : codecFor(type, wire.typmod, options);
+  const converted = type === undefined ? undefined : options.converter(`${catalogue.schema}.${catalogue.table}.${wire.name}`, type);
+  const codec = converted?.codec ?? (type === undefined ? undefined : codecFor(type, wire.typmod, options));
   if (type === undefined || codec === undefined) return { name, wireName: wire.name, codec: undefined, schema: optional({ type: 'string', optional: true }), missing: null };
   const known = catalogue.columns.find(column => column.name === wire.name);
-  const isOptional = !(known?.notNull ?? wire.isKey) && !catalogue.key.includes(wire.name);
+  const isOptional = converted?.optional === true || !(known?.notNull ?? wire.isKey) && !catalogue.key.includes(wire.name);
   const fallback = defaultValue(known === undefined || known.generated ? null : known.defaultExpression, type, codec);
   const schema: Schema = { ...codec.schema, optional: isOptional, ...(fallback !== undefined && { default: fallback }) };
   return { name, wireName: wire.name, codec, schema, missing: null };

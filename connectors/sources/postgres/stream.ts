@@ -11,20 +11,23 @@ import { ChangeBatch } from './batch.ts';
 import type { CapturedTable, CapturedTables } from './captured-tables.ts';
 import { type Change, type Operation, type RowImage, UNCHANGED_TOAST } from './change.ts';
 import type { PostgresConfig } from './config.ts';
+import { streamParameters } from './config/stream-parameters.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import type { Housekeeping } from './housekeeping.ts';
-import type { IncrementalSnapshot } from './incremental.ts';
+import type { IncrementalSnapshot } from './incremental/incremental-snapshot.ts';
 import { messageRecord } from './logical-message.ts';
 import { formatLsn } from './lsn.ts';
 import { nowNs } from './now.ts';
 import { type StreamPosition, streamOffset } from './offset.ts';
 import { errorOf, type ReplicationLink } from './replication-link.ts';
 import { identifier } from './replication.ts';
+import type { Reselection } from './reselection.ts';
 import { mapped } from './server-errors.ts';
 import type { SnapshotBeside } from './snapshot/beside.ts';
 import { StreamCursor, type Transaction } from './stream-cursor.ts';
 import { StreamedTransactions } from './streamed-transactions.ts';
 import { TransactionTracker } from './transaction-metadata.ts';
+import { WhenDurable } from './when-durable.ts';
 import { decodeMessage, isStreamControl, type Message } from './wire/pgoutput.ts';
 
 type Relation = Extract<Message, { kind: 'relation' }>;
@@ -51,6 +54,8 @@ export interface StreamParts {
   readonly metrics: Metrics;
   readonly snapshot: SnapshotBeside;
   readonly incremental: IncrementalSnapshot;
+  /** Undefined where no post processor is configured. */
+  readonly reselection: Reselection | undefined;
   /** Version of the server, as server_version_num has it. */
   readonly version: number;
 }
@@ -61,14 +66,6 @@ const LET_GO_BYTES = 8n * 1024n * 1024n;
 const REPLAY_BYTES = 1024 * 1024;
 /** What a row costs beside its bytes, so that many small ones make a batch too. */
 const ROW_BYTES = 200;
-
-/** Options of START_REPLICATION; `slot.stream.params` adds to them and replaces them. */
-function streamParameters(config: PostgresConfig, version: number): ReadonlyMap<string, string> {
-  // Servers below 14 do not know `messages`.
-  const parameters = new Map([['proto_version', '1'], ['publication_names', identifier(config['publication.name'])], ...(version >= 140_000 ? [['messages', 'true'] as const] : [])]);
-  for (const [, name = '', value = ''] of (config['slot.stream.params'] ?? '').matchAll(/([^;=]+)=([^;]*)/g)) parameters.set(name.trim(), value.trim());
-  return parameters;
-}
 
 export class ReplicationStream {
   private readonly parts: StreamParts;
@@ -83,6 +80,7 @@ export class ReplicationStream {
   private letGoAt = 0n;
   /** The server was asked how far it is, for a chunk that waits for that. */
   private asked = false;
+  private readonly whenDurable: WhenDurable;
   private readonly relations = new Map<number, CapturedTable | null>();
   private readonly skipped: ReadonlySet<string>;
 
@@ -91,6 +89,7 @@ export class ReplicationStream {
     const config = parts.config;
     this.config = config;
     this.link = parts.link;
+    this.whenDurable = new WhenDurable(error => { parts.logger.warn({ reason: error.message }, 'signal is not marked as done, it may come again'); });
     this.cursor = new StreamCursor(parts.from);
     this.open = new StreamedTransactions({ directory: config['slot.stream.spill.directory'], bytes: config['slot.stream.spill.max.bytes'] });
     this.skipped = new Set(config['skipped.operations'].map(name => name.trim().toLowerCase()));
@@ -101,20 +100,21 @@ export class ReplicationStream {
 
   /** Resolves when the server streams. */
   async start(signal: AbortSignal): Promise<void> {
-    try { await this.link.start(this.parts.from.commitLsn, streamParameters(this.config, this.parts.version), signal); } catch (error) { throw mapped(error, this.config); }
+    try { await this.link.start(this.parts.from.commitLsn, streamParameters(this.config['slot.stream.params'], identifier(this.config['publication.name']), this.parts.version), signal); } catch (error) { throw mapped(error, this.config); }
   }
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
     const heartbeatMs = this.config['heartbeat.interval.ms'];
-    const fileMs = this.config['signal.enabled.channels'].includes('file') ? this.config['signal.poll.interval.ms'] : 10_000;
-    const waitMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], fileMs, heartbeatMs > 0 ? heartbeatMs : 10_000));
+    const waitMs = Math.max(100, Math.min(this.config['status.update.interval.ms'], this.config['signal.poll.interval.ms'], heartbeatMs > 0 ? heartbeatMs : 10_000));
     this.nextHeartbeat = performance.now() + heartbeatMs;
     // The pipeline holds records back while it is told of more; what then comes may hold nothing for it, and has to end that.
     let owed = false;
     try {
       while (!signal.aborted) {
-        const buffer = await this.link.next(owed ? 0 : Math.min(waitMs, this.parts.snapshot.waitMs ?? waitMs), signal);
-        this.parts.housekeeping.tick();
+        const { housekeeping, snapshot, incremental } = this.parts;
+        const soon = housekeeping.holdsSnapshots ? waitMs : Math.min(snapshot.waitMs ?? waitMs, incremental.waitMs ?? waitMs);
+        const buffer = await this.link.next(owed ? 0 : Math.min(waitMs, soon), signal);
+        housekeeping.tick();
         const before = this.cursor.position;
         const batch = yield* this.read(buffer);
         batch.more = this.link.more;
@@ -124,16 +124,19 @@ export class ReplicationStream {
           batch.offset = this.offset();
           yield batch;
         } else owed ||= batch.more;
-        for await (const more of this.parts.incremental.work(() => formatLsn(this.cursor.position.lsn))) { more.offset = this.offset(); yield more; }
-        for await (const more of this.parts.snapshot.work(this.link.more, this.cursor.position.commitLsn)) { more.offset = this.offset(); yield more; }
-        if ((this.parts.incremental.awaited ?? this.parts.snapshot.awaited) !== undefined && !this.asked) { this.asked = true; this.link.status(true); }
+        for await (const more of incremental.work(() => formatLsn(this.cursor.position.lsn), housekeeping.holdsSnapshots)) { more.offset = this.offset(); yield more; }
+        if (!housekeeping.holdsSnapshots) for await (const more of snapshot.work(this.link.more, this.cursor.position.commitLsn)) { more.offset = this.offset(); yield more; }
+        if ((incremental.awaited ?? snapshot.awaited) !== undefined && !this.asked) { this.asked = true; this.link.status(true); }
       }
     } catch (error) { throw mapped(error, this.config); }
   }
 
   private offset(): PartitionOffset {
     const { position } = this.cursor;
-    return { partition: this.parts.partition, offset: { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...this.parts.snapshot.keys(position.commitLsn), ...this.parts.incremental.offsetKeys() } };
+    const { snapshot, incremental } = this.parts;
+    const offset: SourceOffset = { ...this.tracker?.offsetKeys(), ...streamOffset(position), ...snapshot.keys(position.commitLsn), ...incremental.offsetKeys() };
+    this.whenDurable.made(offset, incremental.takeSettled());
+    return { partition: this.parts.partition, offset };
   }
 
   /** Heartbeats, and the step over WAL that holds nothing for us. */
@@ -149,6 +152,7 @@ export class ReplicationStream {
 
   /** The offset is durable: its whole transactions may be forgotten by the server. */
   committed(offset: SourceOffset): void {
+    this.whenDurable.committed(offset);
     const commit = offset['lsn_commit'];
     if (!this.manual && typeof commit === 'bigint' && commit > this.link.confirmed) { this.link.confirmed = commit; this.link.status(); }
   }
@@ -196,7 +200,7 @@ export class ReplicationStream {
       case 'begin': this.begin(message.xid, message.finalLsn, message.commitUs, lsn); return undefined;
       case 'commit': this.commit(message.endLsn, message.commitUs, lsn, batch); return undefined;
       case 'relation': return this.relation(message);
-      case 'insert': this.row('c', message.relation, undefined, message.after, lsn, batch, processedNs); return undefined;
+      case 'insert': return this.insert(message, lsn, batch, processedNs);
       case 'update': return this.update(message, lsn, batch, processedNs);
       case 'delete': this.row('d', message.relation, message.before, undefined, lsn, batch, processedNs); return undefined;
       case 'truncate': for (const relation of message.relations) this.row('t', relation, undefined, undefined, lsn, batch, processedNs); return undefined;
@@ -231,6 +235,7 @@ export class ReplicationStream {
 
   private begin(xid: number, finalLsn: bigint, commitUs: bigint, lsn: bigint): void {
     this.parts.snapshot.began(BigInt(xid));
+    this.parts.incremental.began(BigInt(xid));
     const mine = this.cursor.begin(xid, finalLsn, commitUs);
     this.tracker?.begin(BigInt(xid), lsn, commitUs, mine);
   }
@@ -263,23 +268,36 @@ export class ReplicationStream {
     if (this.cursor.taken(lsn)) { if (wanted && this.tracker !== undefined) this.count(table, { op, before, after }, lsn); return; }
     const transaction = this.cursor.advance(lsn, op === 'c' ? 'INSERT' : op === 'u' ? 'UPDATE' : op === 'd' ? 'DELETE' : 'TRUNCATE');
     if (!wanted || this.parts.snapshot.shown(table.schema.schema, table.schema.table, transaction?.finalLsn ?? 0n)) return;
-    const image = before === undefined || after === undefined ? after : completed(after, before);
-    if (this.parts.options.skipUnchanged && op === 'u' && !this.parts.snapshot.settling(transaction?.finalLsn ?? 0n) && table.encoder.unchanged(before, image)) return;
+    if (this.parts.options.skipUnchanged && op === 'u' && !this.parts.snapshot.settling(transaction?.finalLsn ?? 0n) && table.encoder.unchanged(before, after)) return;
     this.flushBegin(batch);
-    const info = this.tracker === undefined ? undefined : this.count(table, { op, before, after: image }, lsn);
-    const change: Change = { table: table.schema, op, before, after: image, source: this.source(lsn, transaction), transaction: info, processedNs };
+    const info = this.tracker === undefined ? undefined : this.count(table, { op, before, after }, lsn);
+    const change: Change = { table: table.schema, op, before, after, source: this.source(lsn, transaction), transaction: info, processedNs };
     batch.add(change, table.encoder);
     this.parts.incremental.observe(change, batch, change.source);
+  }
+
+  private insert({ relation, after }: Extract<Message, { kind: 'insert' }>, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<undefined> | undefined {
+    const reading = this.reselected('c', relation, after);
+    if (reading === undefined) { this.row('c', relation, undefined, after, lsn, batch, processedNs); return undefined; }
+    return reading.then(image => { this.row('c', relation, undefined, image, lsn, batch, processedNs); return undefined; });
   }
 
   /** While a snapshot goes on, a value that is not sent may be one that was never shown. */
   private update({ relation, before, after }: Extract<Message, { kind: 'update' }>, lsn: bigint, batch: ChangeBatch, processedNs: bigint): Promise<undefined> | undefined {
     const table = this.relations.get(relation);
-    if (table === undefined || table === null || !this.parts.snapshot.settling(this.cursor.transaction?.finalLsn ?? 0n) || !(before === undefined ? after : completed(after, before)).start.includes(UNCHANGED_TOAST)) {
-      this.row('u', relation, before, after, lsn, batch, processedNs);
-      return undefined;
-    }
-    return this.parts.snapshot.fill(table, after).then(filled => { this.row('u', relation, before, filled, lsn, batch, processedNs); return undefined; });
+    const image = before === undefined ? after : completed(after, before);
+    const unshown = table !== undefined && table !== null && this.parts.snapshot.settling(this.cursor.transaction?.finalLsn ?? 0n) && image.start.includes(UNCHANGED_TOAST);
+    const reading = unshown ? this.parts.snapshot.fill(table, image).then(filled => this.reselected('u', relation, filled) ?? filled) : this.reselected('u', relation, image);
+    if (reading === undefined) { this.row('u', relation, before, image, lsn, batch, processedNs); return undefined; }
+    return reading.then(whole => { this.row('u', relation, before, whole, lsn, batch, processedNs); return undefined; });
+  }
+
+  /** The row with what post processors read for it; undefined where they have nothing to do. */
+  private reselected(op: Operation, oid: number, image: RowImage): Promise<RowImage> | undefined {
+    const { reselection } = this.parts;
+    if (reselection === undefined || this.skipped.has(op)) return undefined;
+    const table = this.relations.get(oid);
+    return table === undefined || table === null ? undefined : reselection.apply(table, image);
   }
 
   private count(table: CapturedTable, { op, before, after }: { op: Operation; before: RowImage | undefined; after: RowImage | undefined }, lsn: bigint): ReturnType<TransactionTracker['event']> {

@@ -2,7 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Logger } from '../../../runtime/api/logger.ts';
-import type { PartitionOffset, SourceBatch, SourceContext, SourceOffset, SourceTask } from '../../../runtime/api/plugin.ts';
+import type { PartitionOffset, SourceBatch, SourceContext, SourceOffset, SourceSignal, SourceTask } from '../../../runtime/api/plugin.ts';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import { nameFilter } from '../capture/table-filter.ts';
 import { ChangeBatch } from './batch.ts';
@@ -16,7 +16,11 @@ import { findings } from './preflight.ts';
 import { createSlot, ensurePublication, findSlot, literal, type MadeSlot, setReplicaIdentities } from './replication.ts';
 import type { CatalogueTable, Query } from './schema.ts';
 import { Notifier } from '../capture/notifications.ts';
-import { IncrementalSnapshot } from './incremental.ts';
+import { IncrementalSnapshot } from './incremental/incremental-snapshot.ts';
+import { postProcessors } from './config/extensions.ts';
+import { Reselection } from './reselection.ts';
+import { SignalInbox } from '../capture/signal-inbox.ts';
+import { propertiesUnder } from '../../../runtime/api/config-parse.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { type Connection, exportSnapshot, readUnderOne, type SnapshotParts, tellable, toldTables } from './snapshot.ts';
 import { SnapshotBeside } from './snapshot/beside.ts';
@@ -32,6 +36,7 @@ import { ReplicationStream } from './stream.ts';
 export async function openTask(config: PostgresConfig, context: SourceContext, extra: Readonly<Record<string, string>>): Promise<SourceTask> {
   if (config['database.server.name'] !== undefined) context.logger.warn({ option: 'database.server.name' }, 'option is the former name of topic.prefix and is ignored');
   if (config['plugin.name'] !== 'pgoutput') context.logger.warn({ option: 'plugin.name' }, 'pgoutput is used as the output plugin');
+  tellDriverOptions(extra, context.logger);
   const partition = { server: config['topic.prefix'] };
   return new PostgresTask(config, context, extra, partition, await context.offset(partition));
 }
@@ -47,6 +52,18 @@ function guardrail(config: PostgresConfig, tables: number, logger: Logger): void
   logger.warn({ tables, most }, 'more tables fit the filters than guardrail.collections.max');
 }
 
+/** Keys of `driver.` are checked by name where they mean something; the others would set Java's driver. */
+function tellDriverOptions(extra: Readonly<Record<string, string>>, logger: Logger): void {
+  for (const option of Object.keys(extra)) if (option.startsWith('driver.')) logger.warn({ option }, "option is one of java's driver and has no effect");
+}
+
+function signalOptions(config: PostgresConfig, extra: Readonly<Record<string, string>>, connector: string): ConstructorParameters<typeof SignalInbox>[0] {
+  return {
+    channels: config['signal.enabled.channels'], file: config['signal.file'], pollMs: config['signal.poll.interval.ms'], key: config['topic.prefix'],
+    topic: { name: config['signal.kafka.topic'] ?? `${config['topic.prefix']}-signal`, group: `${config['signal.kafka.groupId']}-${connector}`, servers: config['signal.kafka.bootstrap.servers'], client: propertiesUnder('signal.consumer', extra) },
+  };
+}
+
 class PostgresTask implements SourceTask {
   private readonly config: PostgresConfig;
   private readonly context: SourceContext;
@@ -55,11 +72,16 @@ class PostgresTask implements SourceTask {
   private readonly stored: SourceOffset | undefined;
   private readonly clients: Client[] = [];
   private stream: ReplicationStream | undefined;
+  private readonly inbox: SignalInbox;
+  private following: Promise<void> = Promise.resolve();
   private lastCommitted: SourceOffset | undefined;
+  /** Aborts when the task is given up, whatever ended it. */
+  private readonly ended = new AbortController();
   private awaited: { readonly offset: SourceOffset; readonly resolve: () => void } | undefined;
 
   constructor(config: PostgresConfig, context: SourceContext, extra: Readonly<Record<string, string>>, partition: { readonly server: string }, stored: SourceOffset | undefined) {
     this.config = config; this.context = context; this.extra = extra; this.partition = partition; this.stored = stored;
+    this.inbox = new SignalInbox(signalOptions(config, extra, context.connector), context.logger);
   }
 
   private async open(replication: boolean): Promise<{ client: Client; query: Query }> {
@@ -158,13 +180,17 @@ class PostgresTask implements SourceTask {
     const housekeeping = new Housekeeping({ query: side.query, act: beats?.query ?? side.query, config, logger: context.logger, metrics: context.metrics, slotStands: lsn => rememberSlot(context.memory, lsn) });
     await housekeeping.start();
     const [server] = await query("SELECT current_setting('server_version_num'), (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')");
+    const processors = postProcessors(config, this.extra);
     const link = new ReplicationLink({ client, query, config, logger: context.logger, senderTimeoutMs: Number(server?.[1] ?? 0) }, from.commitLsn);
     const stream = new ReplicationStream({
-      link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, snapshot, incremental: new IncrementalSnapshot({ query: side.query, config, tables, notifier: this.notifier(), logger: context.logger, readBlocking: (list, statements) => this.blocking(parts, list, statements, signal) }, this.stored),
+      link, config, options, tables, partition: this.partition, from, housekeeping, logger: context.logger, metrics: context.metrics, snapshot,
+      incremental: new IncrementalSnapshot({ query: side.query, config, tables, notifier: this.notifier(), logger: context.logger, metrics: context.metrics, inbox: this.inbox, readBlocking: (list, statements) => this.blocking(parts, list, statements, signal) }, this.stored),
+      reselection: processors.length === 0 ? undefined : new Reselection(query, processors, config['signal.data.collection']?.[0], context.logger),
       wantsMessage: nameFilter({ include: config['message.prefix.include.list'] ?? [], exclude: config['message.prefix.exclude.list'] ?? [] }), version: Number(server?.[0] ?? 0),
     });
     this.stream = stream;
     await stream.start(signal);
+    this.following = this.inbox.follow(context, this.ended.signal);
     context.logger.info({ slot: config['slot.name'] }, 'streaming');
     yield* stream.batches(signal);
   }
@@ -232,8 +258,12 @@ class PostgresTask implements SourceTask {
     this.stream?.committed(offset);
   }
 
+  signal(signal: SourceSignal): void { this.inbox.put(signal); }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.stream?.close();
+    this.ended.abort();
+    await this.following;
     await Promise.all(this.clients.map(close));
     if (!this.config['slot.drop.on.stop']) return;
     const client = await connect(this.config, false);

@@ -9,7 +9,7 @@ import { createPrivateKey } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, createSecureContext } from 'node:tls';
 import { FatalError } from '../../../runtime/api/errors.ts';
 import type { PostgresConfig } from './config.ts';
 
@@ -63,7 +63,7 @@ function certificates(text: Buffer): string {
 function clientIdentity(config: PostgresConfig): Pick<ConnectionOptions, 'cert' | 'key' | 'pfx' | 'passphrase'> {
   const key = fileOf('database.sslkey', config['database.sslkey'], 'postgresql.pk8') ?? fileOf('database.sslkey', undefined, 'postgresql.key');
   const passphrase = config['database.sslpassword'];
-  if (key !== undefined && /\.(p12|pfx)$/i.test(key.path)) return { pfx: key.text, ...(passphrase !== undefined && { passphrase }) };
+  if (key !== undefined && /\.(p12|pfx)$/i.test(key.path)) return keyStore(key, passphrase);
   const cert = fileOf('database.sslcert', config['database.sslcert'], 'postgresql.crt');
   if (cert === undefined && key === undefined) return {};
   if (cert === undefined || key === undefined) {
@@ -72,6 +72,16 @@ function clientIdentity(config: PostgresConfig): Pick<ConnectionOptions, 'cert' 
     throw new FatalError(`${has} is set without ${lacks}`, { code: 'POSTGRES_TLS_FILE', hint: `Set ${lacks} as well: a client certificate needs its key.` });
   }
   return { cert: certificates(cert.text), key: privateKey(key, passphrase) };
+}
+
+/** PKCS #12 holds the certificate too. It is opened once here, so that trouble with it is told as such. */
+function keyStore({ option, path, text }: ReadFile, passphrase: string | undefined): Pick<ConnectionOptions, 'pfx' | 'passphrase'> {
+  const identity = { pfx: text, ...(passphrase !== undefined && { passphrase }) };
+  try { createSecureContext(identity); } catch (error) {
+    const old = /unsupported/i.test((error as Error).message);
+    throw new FatalError(`The key store in ${path} cannot be read: ${(error as Error).message}`, { code: 'POSTGRES_TLS_KEY', hint: old ? `It is encrypted in a way that OpenSSL 3 no longer reads (RC2): write it anew with openssl pkcs12 -legacy, then -export.` : `${option} has to be PKCS #12 with a certificate and its key; the password belongs into database.sslpassword.`, cause: error });
+  }
+  return identity;
 }
 
 /** The key as PEM without a password. */

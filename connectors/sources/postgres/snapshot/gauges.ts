@@ -65,3 +65,41 @@ export class TableGauge {
     if (read > 0) this.metrics.set('snapshot_table_seconds_left', Math.max(0, this.estimate - this.rows) * ((performance.now() - this.began) / 1000 / read), this.labels);
   }
 }
+
+/** The same of an incremental snapshot: its rows are counted against the planner's estimate of all its tables. */
+export class IncrementalGauges {
+  private readonly metrics: Metrics;
+  private began = 0;
+  private total = 0;
+  private done = 0;
+  running = false;
+
+  constructor(metrics: Metrics) { this.metrics = metrics; }
+
+  /** `rows` are those of the tables that are left. */
+  begin(rows: number, tables: number): void {
+    if (!this.running) this.began = performance.now();
+    if (!this.running) this.done = 0;
+    this.running = true;
+    this.total = this.done + rows;
+    this.metrics.set('incremental_snapshot_running', 1);
+    this.paused(false);
+    this.left(tables);
+    this.rows(0);
+  }
+  left(tables: number): void { this.metrics.set('incremental_snapshot_tables_remaining', tables); }
+  paused(paused: boolean): void { this.metrics.set('incremental_snapshot_paused', paused ? 1 : 0); }
+  rows(more: number): void {
+    this.done += more;
+    this.metrics.set('incremental_snapshot_rows_done', this.done);
+    this.metrics.set('incremental_snapshot_rows_total', Math.max(this.total, this.done));
+    if (this.done > 0) this.metrics.set('incremental_snapshot_seconds_left', Math.max(0, this.total - this.done) * ((performance.now() - this.began) / 1000 / this.done));
+  }
+  end(): void {
+    this.running = false;
+    this.metrics.set('incremental_snapshot_running', 0);
+    this.metrics.set('incremental_snapshot_seconds_left', 0);
+    this.paused(false);
+    this.left(0);
+  }
+}

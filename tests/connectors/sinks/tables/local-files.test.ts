@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -22,7 +23,9 @@ describe('files of table formats', () => {
     await expect(writeDurable(join(file, 'x'), Buffer.of(1))).rejects.toMatchObject({ name: 'RetriableError', code: 'WAREHOUSE_DISK' });
     expect(await warehouseProblems(file)).toMatchObject([{ option: 'warehouse' }]);
     expect(await warehouseProblems('s3://bucket')).toMatchObject([{ message: expect.stringContaining('Only local paths') as string }]);
-    expect(await warehouseProblems(join(home.path, 'new'))).toEqual([]);
+    expect(await warehouseProblems(join(file, 'below'))).toMatchObject([{ option: 'warehouse' }]);
+    expect(await warehouseProblems(join(home.path, 'new', 'er'))).toEqual([]);
+    expect(existsSync(join(home.path, 'new'))).toBe(false);
   });
   it('keeps tables below the warehouse', () => {
     expect(tableFolder('/lake', ['public', 'orders'])).toBe('/lake/public/orders');

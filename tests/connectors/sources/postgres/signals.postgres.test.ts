@@ -3,6 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
+import type { Log } from '../../../../runtime/log/log.ts';
+import type { SourceContext } from '../../../../runtime/api/plugin.ts';
+import type { TaskOrder } from '../../../../runtime/worker/task-messages.ts';
+import { openFeed } from '../../../../runtime/worker/topic-feed.ts';
+import { until } from '../../../kit/condition.ts';
+import { bodyOf } from '../../../kit/log-values.ts';
+import { quietLogger } from '../../../kit/quiet-logger.ts';
 import { temporaryDirectory } from '../../../kit/directories.ts';
 import { type PostgresServer, startPostgres } from '../../../kit/postgres.ts';
 import { replayed } from './replayed.ts';
@@ -129,6 +137,60 @@ describe('an incremental snapshot', () => {
     expect(read(second.records, 'a').length).toBeLessThanOrEqual(40 - got + 4);
     expect(read(second.records, 'pair').length).toBe(20);
   }, 60_000);
+});
+
+/** A topic of a log for whoever asks for one. */
+async function signalTopic(log: Log, records: readonly (readonly [string, string])[]): Promise<void> {
+  await using writer = await log.writer('test');
+  for (const [key, value] of records) await writer.append([{ topic: 't-signal', partition: 0, body: bodyOf([value], key) }], undefined, AbortSignal.timeout(60_000));
+}
+
+describe('the channel kafka', () => {
+  it('follows a topic of the log, and goes on behind what is done with', async () => {
+    using folder = temporaryDirectory('signal-log-');
+    const name = await database();
+    await using log = await openEmbeddedLog(folder.path, { mode: 'writer' });
+    const order = { connector: 'test', task: 0, worker: {} } as unknown as TaskOrder;
+    const feed: NonNullable<SourceContext['feed']> = request => openFeed(log, order, request, quietLogger);
+    const options = { ...OPTIONS, 'signal.enabled.channels': 'kafka', 'read.only': 'true' };
+    const ask = (id: string, table: string): string => JSON.stringify({ id, type: 'execute-snapshot', data: { 'data-collections': [`public.${table}`] } });
+    await signalTopic(log, [['someone', ask('x', 'pair')], ['t', 'no json'], ['t', ask('k1', 'a')]]);
+    const first = await run({ server, database: name, options, feed, until: all => noted('COMPLETED')(all) });
+    expect(first.failure).toBeUndefined();
+    expect(read(first.records, 'a')).toEqual(upTo(40));
+    expect(read(first.records, 'pair')).toEqual([]);
+    // Done with is what a stored offset covers: the next start takes only what came after it.
+    await until('the position of the group', async () => (await log.positions('kafka-signal-test'))[0]?.offset === 3);
+    await signalTopic(log, [['"t"', ask('k2', 'uuids')]]);
+    const second = await run({ server, database: name, options, feed, stored: first.offset, until: all => noted('COMPLETED')(all) });
+    expect([read(second.records, 'uuids').length, read(second.records, 'a').length]).toEqual([20, 0]);
+  }, 90_000);
+});
+
+describe('slot.guard.action=pause', () => {
+  it('holds a snapshot while the slot holds back too much, and lets it go on after that', async () => {
+    const name = await database();
+    let confirmed = false, atHold = -1;
+    const figures = new Map<string, number>();
+    const got = await run({
+      server, database: name, figures, confirm: () => confirmed, when: streaming,
+      options: { ...OPTIONS, 'slot.guard.bytes': String(24 * 1024 * 1024), 'slot.guard.action': 'pause' },
+      after: async () => { await server.sql("SELECT pg_logical_emit_message(true, 'fill', repeat('x', 1000000)) FROM generate_series(1, 30)", name); },
+      each: async () => {
+        if (atHold < 0 && figures.get('snapshot_held') === 1) { atHold = 0; await server.sql(signal('s1', 'execute-snapshot', { 'data-collections': ['public.a'] }), name); }
+        if (confirmed) await server.sql('SELECT pg_log_standby_snapshot()', name);
+      },
+      until: all => {
+        // Held, it says that it begins, and reads nothing.
+        if (!confirmed && atHold === 0 && noted('STARTED')(all)) { expect(read(all, 'a')).toEqual([]); expect(figures.get('snapshot_held')).toBe(1); confirmed = true; }
+        return noted('COMPLETED')(all);
+      },
+    });
+    expect(got.failure).toBeUndefined();
+    expect(atHold).toBe(0);
+    expect(read(got.records, 'a')).toEqual(upTo(40));
+    expect(figures.get('snapshot_held')).toBe(0);
+  }, 120_000);
 });
 
 describe('signals', () => {

@@ -4,7 +4,7 @@ import { openTask } from '../../../../connectors/sources/postgres/task.ts';
 import { ByteWriter } from '../../../../runtime/api/byte-writer.ts';
 import { parseConfig } from '../../../../runtime/api/config-parse.ts';
 import type { Logger } from '../../../../runtime/api/logger.ts';
-import type { PartitionOffset, SourceMemory, SourceOffset } from '../../../../runtime/api/plugin.ts';
+import type { PartitionOffset, SourceContext, SourceMemory, SourceOffset } from '../../../../runtime/api/plugin.ts';
 import { jsonConverter } from '../../../../runtime/converters/json.ts';
 import type { PostgresServer } from '../../../kit/postgres.ts';
 
@@ -28,7 +28,9 @@ export interface Wish {
   readonly after?: (() => Promise<void>) | undefined;
   /** When `after` is due; at the first batch after the snapshot that moves the offset without a record, by default. */
   readonly when?: (records: readonly Taken[]) => boolean;
-  readonly confirm?: boolean;
+  /** False, or false for now: what was taken is not durable. */
+  readonly confirm?: boolean | (() => boolean);
+  readonly feed?: NonNullable<SourceContext['feed']>;
   /** Awaited after each batch: a slow log. */
   readonly each?: (() => Promise<void>) | undefined;
   readonly logger?: Logger;
@@ -38,14 +40,14 @@ export interface Wish {
 }
 
 /** Runs the source until the wish is fulfilled, or it fails. */
-export async function run({ server, database, options = {}, stored, until, after, when, confirm = true, each, logger = quiet, memory, figures = new Map<string, number>() }: Wish): Promise<Run> {
+export async function run({ server, database, options = {}, stored, until, after, when, confirm = true, each, logger = quiet, memory, feed, figures = new Map<string, number>() }: Wish): Promise<Run> {
   const { config, problems, extra } = parseConfig(postgresConfig, {
     'database.hostname': server.host, 'database.port': String(server.port), 'database.user': server.user, 'database.password': server.password, 'database.dbname': database,
     'topic.prefix': 't', 'plugin.name': 'pgoutput', 'slot.name': `slot_${database}`, 'publication.name': 'pub', 'status.update.interval.ms': '200', ...options,
   });
   if (config === undefined) throw new Error(JSON.stringify(problems));
   const metrics = { set: (name: string, value: number, labels?: Readonly<Record<string, string>>) => { figures.set(`${name}${labels === undefined ? '' : JSON.stringify(labels)}`, value); }, add: () => {} };
-  const task = await openTask(config, { connector: 'test', task: 0, logger, metrics, ...(memory !== undefined && { memory }), offset: async () => stored }, extra);
+  const task = await openTask(config, { connector: 'test', task: 0, logger, metrics, ...(memory !== undefined && { memory }), ...(feed !== undefined && { feed }), offset: async () => stored }, extra);
   const stop = new AbortController();
   const records: Taken[] = [], unequal: string[] = [], offsets: { offset: SourceOffset; count: number }[] = [];
   let last: PartitionOffset | undefined, failure: unknown, begun = false;
@@ -62,7 +64,7 @@ export async function run({ server, database, options = {}, stored, until, after
         const value = general[1] ?? null;
         records.push({ topic: record.topic, key: general[0] ?? null, value, payload: value === null ? null : (JSON.parse(value) as { payload: Taken['payload'] }).payload });
       }
-      if (batch.offset !== undefined) { last = batch.offset; offsets.push({ offset: batch.offset.offset, count: records.length }); if (confirm) await task.committed(batch.offset); }
+      if (batch.offset !== undefined) { last = batch.offset; offsets.push({ offset: batch.offset.offset, count: records.length }); if (typeof confirm === 'boolean' ? confirm : confirm()) await task.committed(batch.offset); }
       if (until(records)) break;
       await each?.();
       if (!begun && after !== undefined && (when?.(records) ?? (batch.length === 0 && batch.offset !== undefined && figures.get('snapshot_running') !== 1))) { begun = true; await after(); }

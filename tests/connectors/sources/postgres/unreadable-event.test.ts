@@ -29,8 +29,8 @@ async function outcome(mode: string): Promise<{ readonly failure: DataError | un
     link: { next: async () => buffers.shift(), more: false, confirmed: 0n, status: () => undefined, keepAlive: () => undefined, destroy: () => undefined },
     config, options: {}, tables: {}, partition: { server: 'p' }, from: freshPosition(90n), wantsMessage: () => true, logger, version: 170_000,
     metrics: { set: () => undefined, add: (_name: string, delta: number) => { skipped += delta; } },
-    housekeeping: { tick: () => undefined, xmin: null, heartbeatAction: () => undefined },
-    incremental: { work: none, passed: () => undefined, observe: () => undefined, offsetKeys: () => ({}), awaited: undefined },
+    housekeeping: { tick: () => undefined, holdsSnapshots: false, xmin: null, heartbeatAction: () => undefined },
+    incremental: { work: none, passed: () => undefined, observe: () => undefined, offsetKeys: () => ({}), awaited: undefined, began: () => undefined, takeSettled: () => [], waitMs: undefined },
     snapshot: { work: none, began: () => undefined, keys: () => ({}), awaited: undefined, waitMs: undefined },
   } as never);
   const stop = new AbortController();
