@@ -2,7 +2,7 @@
  * The steps of the PostgreSQL source as calls of its classes, so that a test's process can stand between two of them. Each
  * is told as a text: what is called, and what tells one call from another.
  */
-import { IncrementalSnapshot } from '../../connectors/sources/postgres/incremental.ts';
+import { IncrementalSnapshot } from '../../connectors/sources/postgres/incremental/incremental-snapshot.ts';
 import { ReplicationLink } from '../../connectors/sources/postgres/replication-link.ts';
 import { ReplicationStream } from '../../connectors/sources/postgres/stream.ts';
 import { StreamCursor } from '../../connectors/sources/postgres/stream-cursor.ts';
