@@ -1,12 +1,13 @@
 #!/bin/sh
-# `standalone` alone runs the mounted configuration: worker.properties and every file of connectors/. Any other command
-# goes to tributary as it is: `topics`, `read`, `plugins`, or `standalone` with files of your own.
+# `standalone` alone runs the mounted configuration: worker.properties and every file of connectors/. `distributed` alone
+# runs worker.properties as a worker of a cluster, whose connectors come in by REST. Any other command goes to tributary as
+# it is: `topics`, `read`, `plugins`, or `standalone` with files of your own.
 set -eu
 program=/opt/tributary/dist/main.js
 config=${TRIBUTARY_CONFIG:-/etc/tributary}
 worker=$config/worker.properties
 
-if [ "$#" -ne 1 ] || [ "$1" != standalone ]; then exec node "$program" "$@"; fi
+if [ "$#" -ne 1 ] || { [ "$1" != standalone ] && [ "$1" != distributed ]; }; then exec node "$program" "$@"; fi
 
 refuse() { # what is wrong, what to do
   printf '%s\n%s\n' "$1" "$2" >&2
@@ -22,6 +23,7 @@ elif [ -d "$worker" ]; then
 elif [ ! -r "$worker" ]; then
   refuse "The worker file $worker cannot be read by user $(id -u) [WORKER_FILE_UNREADABLE]" "Let others read it on the host (chmod a+r FILE, chmod a+rx FOLDER), or run the container with --user \"\$(id -u)\"."
 fi
+if [ "$1" = distributed ]; then exec node "$program" distributed "$worker"; fi
 if [ -d "$config/connectors" ] && { [ ! -r "$config/connectors" ] || [ ! -x "$config/connectors" ]; }; then
   refuse "The folder $config/connectors cannot be read by user $(id -u) [CONNECTORS_UNREADABLE]" "Let others read it on the host (chmod a+rx FOLDER), or run the container with --user \"\$(id -u)\"."
 fi

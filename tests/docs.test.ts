@@ -6,6 +6,7 @@ import { connectors } from '../connectors/index.ts';
 import { restConfig } from '../rest/config.ts';
 import { metricTexts } from '../rest/metric-texts.ts';
 import { adminRoutes, mainRoutes } from '../rest/routes.ts';
+import { distributedConfig } from '../runtime/cluster/distributed-config.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from '../runtime/worker/connector-config.ts';
 import { workerConfig } from '../runtime/worker/worker-config.ts';
 import { referencePages } from './docs/pages.ts';
@@ -69,7 +70,7 @@ describe('what the guides name exists', async () => {
     expect([...new Set(text.match(/`(?:POSTGRES|LOG|ICEBERG|DELTA|FILE|LISTENER)_[A-Z_]+`/g) ?? [])].map(code => code.slice(1, -1)).filter(code => !known.has(code))).toEqual([]);
   });
   it('options in blocks of properties', () => {
-    const defs = [workerConfig, restConfig, sourceConnectorConfig, sinkConnectorConfig, ...plugins.map(({ config }) => config)];
+    const defs = [workerConfig, distributedConfig, restConfig, sourceConnectorConfig, sinkConnectorConfig, ...plugins.map(({ config }) => config)];
     const known = (key: string): boolean => defs.some(({ options, families }) => key in options || Object.values(options).some(({ aliases }) => aliases.includes(key)) || families.some(family => family.test(key)));
     const keys = [...text.matchAll(/```properties\n([\s\S]*?)```/g)].flatMap(match => [...(match[1] ?? '').matchAll(/(?:^|\s{2,}|\s)([a-z][a-z0-9.]*\.[a-z0-9.]+|name|mode|topics|warehouse|listeners)=/gm)].map(found => found[1] ?? ''));
     expect(keys.length).toBeGreaterThan(10);

@@ -190,6 +190,11 @@ export interface SourcePlugin<D extends ConfigDef = ConfigDef> extends Manifest<
 }
 export interface SinkPlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {
   readonly kind: 'sink';
+  /**
+   * How the tasks of one connector divide what is read, in a worker that runs several (`tasks.max`): whole topics, for a
+   * target that takes one writer well and two badly, or partitions. Partitions when left out.
+   */
+  readonly shares?: 'topics' | 'partitions';
   open(config: ConfigOf<D>, context: TaskContext, extra: Readonly<Record<string, string>>): Promise<SinkTask>;
 }
 export type Plugin = SourcePlugin | SinkPlugin;

@@ -12,7 +12,7 @@ import { CONNECTOR_ITSELF, type Work, workOf } from './work.ts';
 export type ConfigChange =
   /** A connector came or went: the group must share out work anew. */
   | { readonly kind: 'connector-added' | 'connector-removed' | 'connector-changed' | 'target-state'; readonly connector: string }
-  /** Task configurations were committed. `resized`: there are more or fewer tasks than before, so the group must share out work anew. */
+  /** Task configurations were committed. `resized`: there are more or fewer tasks than before, or several that may divide what they read in another way: all of them begin anew, together. */
   | { readonly kind: 'tasks'; readonly connector: string; readonly updated: readonly number[]; readonly resized: boolean }
   | { readonly kind: 'session-key' }
   | { readonly kind: 'fencing'; readonly connector: string }
@@ -28,6 +28,9 @@ interface Entry {
   inconsistent: boolean;
   /** How often a new set of task configurations was committed; -1 before the first. */
   generation: number;
+  /** The offset behind the record that last changed how the tasks divide their work, once there were some; 0 = never. */
+  resizedAt: number;
+  hadTasks: boolean;
 }
 
 export class ConfigState {
@@ -71,7 +74,7 @@ export class ConfigState {
   private configured(connector: string, config: ConnectorConfig): ConfigChange {
     const entry = this.entries.get(connector);
     if (entry !== undefined) { entry.config = config; return { kind: 'connector-changed', connector }; }
-    this.entries.set(connector, { config, taskCount: 0, tasks: new Map(), deferred: this.loose.get(connector) ?? new Map<number, ConnectorConfig>(), inconsistent: false, generation: -1 });
+    this.entries.set(connector, { config, taskCount: 0, tasks: new Map(), deferred: this.loose.get(connector) ?? new Map<number, ConnectorConfig>(), inconsistent: false, generation: -1, resizedAt: 0, hadTasks: false });
     this.loose.delete(connector);
     if (!this.targets.has(connector)) this.targets.set(connector, 'STARTED');
     return { kind: 'connector-added', connector };
@@ -105,7 +108,11 @@ export class ConfigState {
     entry.taskCount = count;
     entry.deferred = new Map();
     this.pending.add(connector);
-    return { kind: 'tasks', connector, updated: complete ? [...deferred.keys()].sort((a, b) => a - b) : [], resized: this.tasks(connector).length !== before };
+    const now = this.tasks(connector).length;
+    const resized = now !== before || (now > 1 && deferred.size > 0);
+    if (resized && entry.hadTasks) entry.resizedAt = this.position;
+    if (now > 0) entry.hadTasks = true;
+    return { kind: 'tasks', connector, updated: complete ? [...deferred.keys()].sort((a, b) => a - b) : [], resized };
   }
 
   private steered(connector: string, state: StoredTarget | null): ConfigChange | undefined {
@@ -129,6 +136,8 @@ export class ConfigState {
     return entry === undefined || entry.inconsistent ? [] : Array.from({ length: entry.taskCount }, (_, task) => task);
   }
   taskConfig(connector: string, task: number): ConnectorConfig | undefined { return this.entries.get(connector)?.tasks.get(task); }
+  /** Offset from which on the connector's tasks divide their work as they do now; 0 where they never did otherwise. */
+  resizedAt(connector: string): number { return this.entries.get(connector)?.resizedAt ?? 0; }
   inconsistent(connector: string): boolean { return this.entries.get(connector)?.inconsistent ?? false; }
   taskGeneration(connector: string): number { return this.entries.get(connector)?.generation ?? -1; }
   /** How many tasks of the generation before may still write; undefined = never recorded. */

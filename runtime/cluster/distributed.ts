@@ -144,10 +144,12 @@ export class DistributedHerder implements herder.Herder {
   private taskRecords(name: string, configs: readonly herder.ConnectorConfig[]): readonly ConfigRecord[] {
     return [...configs.map((config, task) => ({ kind: 'task', connector: name, task, config }) as const), { kind: 'commit', connector: name, tasks: configs.length }];
   }
-  /** Every connector here has one task. */
+  /** A source has one task, a sink `tasks.max` of them, though no more than there are topics where each takes whole ones. */
   private tasksOf(config: herder.ConnectorConfig): readonly herder.ConnectorConfig[] {
     const plugin = this.pluginOf(config);
-    return plugin === undefined ? [] : [{ ...config, 'task.class': plugin.taskClass ?? `${plugin.names[0]}Task` }];
+    if (plugin === undefined) return [];
+    const task = { ...config, 'task.class': plugin.taskClass ?? `${plugin.names[0]}Task` };
+    return plugin.kind === 'source' ? [task] : Array.from({ length: sinkTasks(resolveProviders(config, configProviders(this.parts.scope.properties)), plugin.shares) }, () => task);
   }
   private async writeTasks(name: string, configs: readonly herder.ConnectorConfig[]): Promise<void> {
     this.known(name);
@@ -214,6 +216,8 @@ export class DistributedHerder implements herder.Herder {
   }
 
   async setTarget(name: string, target: herder.TargetState): Promise<void> {
+    // It may have been made through another worker a moment ago.
+    if (!this.state.has(name)) await this.parts.store.readToEnd(READ_MS);
     this.known(name, `Unknown connector ${name}`);
     if (target !== 'STOPPED') { await this.parts.writeShared([{ kind: 'target-state', connector: name, state: STORED[target] }]); return; }
     await this.leader.run({ method: 'PUT', path: `${pathOf(name)}/stop`, repeatable: true }, async () => {
@@ -295,6 +299,11 @@ export class DistributedHerder implements herder.Herder {
   }
 }
 
+function sinkTasks(config: herder.ConnectorConfig, shares: 'topics' | 'partitions' | undefined): number {
+  const most = Math.max(1, Math.trunc(Number(config['tasks.max'] ?? '1')) || 1);
+  const topics = (config['topics'] ?? '').split(',').filter(topic => topic.trim() !== '').length;
+  return shares === 'topics' && topics > 0 ? Math.min(most, topics) : most;
+}
 function patched(config: herder.ConnectorConfig, patch: Readonly<Record<string, string | null>>): herder.ConnectorConfig {
   return Object.fromEntries(Object.entries({ ...config, ...patch }).filter((entry): entry is [string, string] => entry[1] !== null));
 }

@@ -27,6 +27,8 @@ export interface Round {
 /** What a member does after a round: keep the membership, join again at once, or leave the group for a while. */
 export type AfterRound = 'stay' | 'again' | 'leave';
 export interface GroupListener {
+  /** Awaited before each join, heartbeats going on: what has to be over before others hear of this worker. */
+  ready(): Promise<void>;
   /** Asked before each join. */
   state(): Omit<WorkerState, 'current'>;
   /** Only the leader is asked. */
@@ -52,6 +54,10 @@ export interface GroupOptions {
   readonly logger: Logger;
 }
 
+/** What stopping in a hurry takes: a second for the tasks to end by themselves, and some for a loaded machine. */
+const STOP_MS = 1_500;
+/** So exactly are times met. */
+const SLACK_MS = 100;
 /** Errors after which the coordinator knows this member no longer. */
 const GONE = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'FENCED_INSTANCE_ID']);
 const FATAL: Readonly<Record<string, string>> = {
@@ -78,6 +84,10 @@ export class GroupMember {
 
   /** The next round begins as soon as the present one is through. */
   rejoin(reason: string): void { this.wanted ??= reason; this.wake(); }
+  /** The coordinator heard of this worker so lately that nobody else can have its place. */
+  get alive(): boolean { return performance.now() - this.aliveMs < this.holdMs; }
+  /** So long after a heartbeat the work is still this worker's. Shorter than the session, so that all has ended when others may begin. */
+  private get holdMs(): number { const { sessionMs } = this.options; return Math.max(sessionMs / 2, sessionMs - STOP_MS); }
   /** Inside a round that is complete. */
   get stable(): boolean { return this.wanted === undefined && this.assignment !== undefined; }
 
@@ -94,7 +104,9 @@ export class GroupMember {
         if (signal.aborted) break;
         await this.failed(error);
         failures++;
-        await pause(Math.min(this.options.backoffMs * 2 ** Math.min(failures, 6), 5_000) * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => { /* the loop looks at the signal */ });
+        const backoffMs = Math.min(this.options.backoffMs * 2 ** Math.min(failures, 6), 5_000) * (0.75 + Math.random() / 2);
+        // What still runs must end in time.
+        await pause(this.memberId === '' ? backoffMs : Math.min(backoffMs, Math.max(SLACK_MS, this.aliveMs + this.holdMs - performance.now())), undefined, { signal }).catch(() => { /* the loop looks at the signal */ });
       }
     }
     const done = new AbortController();
@@ -111,6 +123,7 @@ export class GroupMember {
 
   private async round(signal: AbortSignal): Promise<void> {
     const { coordinator, listener, logger } = this.options;
+    await this.untilReady(signal);
     logger.info({ reason: this.wanted ?? 'start', generation: this.generation }, 'joining the group');
     this.wanted = undefined;
     // In the first protocol everything stops at each rebalance.
@@ -122,13 +135,24 @@ export class GroupMember {
     const protocol = answer.protocol as ProtocolName;
     const isLeader = answer.leader === answer.memberId;
     const shares = isLeader ? await this.shares(answer, protocol) : [];
+    // By when it was asked: an answer may have lain there while this process stood still.
+    const sentMs = performance.now();
     const bytes = await coordinator.sync({ memberId: this.memberId, generation: this.generation, shares }, this.options.rebalanceMs, signal);
-    this.aliveMs = performance.now();
+    this.aliveMs = sentMs;
     const assignment = decodeAssignment(bytes);
     this.protocol = protocol;
     this.lastCompleted = this.generation;
     logger.info({ generation: this.generation, protocol, leader: assignment.leaderUrl, isLeader, assigned: assignment.assigned.size, revoked: assignment.revoked.size, delayMs: assignment.delayMs }, 'group joined');
     await this.apply(assignment, isLeader, protocol, listener, signal);
+  }
+
+  private async untilReady(signal: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    const beating = this.memberId === '' ? undefined : this.beatWhile(AbortSignal.any([signal, done.signal]));
+    try { await this.options.listener.ready(); } finally {
+      done.abort();
+      await beating;
+    }
   }
 
   private async join(signal: AbortSignal): Promise<JoinAnswer> {
@@ -150,12 +174,12 @@ export class GroupMember {
 
   /** Heartbeats while a join waits. A generation that is too old means that the join is being answered. */
   private async guard(signal: AbortSignal, silent: AbortController): Promise<void> {
-    const { coordinator, heartbeatMs, sessionMs } = this.options;
+    const { coordinator, heartbeatMs } = this.options;
     for (;;) {
       await pause(heartbeatMs, undefined, { signal }).catch(() => { /* over */ });
       if (signal.aborted) return;
       const sentMs = performance.now();
-      try { await coordinator.heartbeat({ memberId: this.memberId, generation: this.generation }, this.aliveMs + sessionMs - sentMs); } catch (error) {
+      try { await coordinator.heartbeat({ memberId: this.memberId, generation: this.generation }, this.aliveMs + this.holdMs - sentMs); } catch (error) {
         const type = typeOf(error);
         if (type !== 'REBALANCE_IN_PROGRESS' && type !== 'ILLEGAL_GENERATION') { silent.abort(error); return; }
       }
@@ -224,9 +248,9 @@ export class GroupMember {
 
   private async heartbeat(): Promise<void> {
     const sentMs = performance.now();
-    const { coordinator, sessionMs } = this.options;
+    const { coordinator } = this.options;
     try {
-      await coordinator.heartbeat({ memberId: this.memberId, generation: this.generation }, this.aliveMs + sessionMs - sentMs);
+      await coordinator.heartbeat({ memberId: this.memberId, generation: this.generation }, this.aliveMs + this.holdMs - sentMs);
     } catch (error) {
       if (typeOf(error) !== 'REBALANCE_IN_PROGRESS') throw error;
       this.rejoin('another worker came, went or asked for it');
@@ -237,14 +261,14 @@ export class GroupMember {
   /** Keeps the membership where it still stands, else stops everything. Throws what no retry mends. */
   private async failed(error: unknown): Promise<void> {
     const type = typeOf(error);
-    const { logger, listener, sessionMs } = this.options;
+    const { logger, listener } = this.options;
     if (type === 'GROUP_SHARED') throw error;
     const hint = FATAL[type];
     if (hint !== undefined) throw new FatalError(`This worker cannot join its group: ${(error as Error).message}`, { code: `GROUP_${type}`, hint, cause: error });
     this.wanted ??= type;
     if (type === 'REBALANCE_IN_PROGRESS') return;
     logger.warn({ type, code: (error as Partial<TributaryError>).code, reason: (error as Error).message }, 'rebalance failed');
-    if (!GONE.has(type) && performance.now() - this.aliveMs < sessionMs) return;
+    if (!GONE.has(type) && performance.now() - this.aliveMs < this.holdMs - SLACK_MS) return;
     const { owned } = this;
     this.forgetMembership();
     if (owned.size > 0) await listener.lost(owned);

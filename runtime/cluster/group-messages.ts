@@ -5,9 +5,9 @@
  *   metadata   := version int16 · url string · configOffset int64
  *                 · [allocation nullable bytes: an assignment · mark]                                            (v ≥ 1)
  *   assignment := version int16 · error int16 · leader string · leaderUrl string · configOffset int64 · work*
- *                 · [revoked work* · delay int32 · mark]                                                         (v ≥ 1)
+ *                 · [revoked work* · delay int32 · mark · agreed int64]                                          (v ≥ 1)
  *   work*      := count int32 (-1 = null) · (connector string · tasks int32 count, int32*)*      task -1 = the connector
- *   mark       := config topic string          ours: Connect reads no further, and sends none
+ *   mark       := config topic string          ours, as is `agreed`: Connect reads no further, and sends none
  *   string     := length int16 · UTF-8;   bytes := length int32 (-1 = null) · bytes
  *
  * Version 2 has the bytes of version 1 and says besides that internal requests are signed (KIP-507).
@@ -38,6 +38,8 @@ export interface Assignment {
   readonly delayMs: number;
   /** The leader's config topic: two clusters that were given the same `group.id` find out by it. Connect does not tell. */
   readonly configTopic?: string;
+  /** Up to this offset every member had read the config topic when it joined, and stopped what had to stop for it. Connect does not tell. */
+  readonly agreed?: number;
 }
 export interface WorkerState { readonly url: string; readonly configOffset: number; readonly current: Assignment | undefined; readonly configTopic?: string }
 
@@ -124,6 +126,7 @@ export function encodeAssignment(assignment: Assignment, protocol: ProtocolName)
   if (version > 0) {
     out.work(assignment.revoked).int32(assignment.delayMs);
     if (assignment.configTopic !== undefined) out.string(assignment.configTopic);
+    if (assignment.configTopic !== undefined && assignment.agreed !== undefined) out.int64(assignment.agreed);
   }
   return out.done();
 }
@@ -139,7 +142,8 @@ export function decodeAssignment(bytes: Buffer): Assignment {
   const assigned = version > 0 && input.left === 0 ? new Set<Work>() : input.work();
   const revoked = version > 0 && input.left > 0 ? input.work() : new Set<Work>();
   const delayMs = version > 0 && input.left > 0 ? input.int32() : 0;
-  return { error, leader, leaderUrl, configOffset, assigned, revoked, delayMs, ...markOf(version, input) };
+  const mark = markOf(version, input);
+  return { error, leader, leaderUrl, configOffset, assigned, revoked, delayMs, ...mark, ...(input.left > 0 ? { agreed: input.int64() } : {}) };
 }
 
 function markOf(version: number, input: In): { readonly configTopic?: string } { return version > 0 && input.left > 0 ? { configTopic: input.string() } : {}; }

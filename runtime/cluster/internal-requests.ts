@@ -7,6 +7,8 @@ import { ConfigError, ConflictError, NotFoundError, RetriableError } from '../ap
 import type { InternalRequest, RefusedRequest } from '../worker/herder.ts';
 import { hashOf, signatureOf } from './distributed-config.ts';
 import type { SessionKey } from './config-records.ts';
+import type { TlsOptions } from '../log/kafka/security/tls.ts';
+import { NotConnected, sendHttp } from './worker-http.ts';
 
 export const SIGNATURE_HEADER = 'x-connect-authorization';
 export const ALGORITHM_HEADER = 'x-connect-request-signature-algorithm';
@@ -27,7 +29,11 @@ export interface WorkerRequest {
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signWith?: { readonly key: SessionKey; readonly algorithm: string };
+  /** For an https address. */
+  readonly tls?: TlsOptions | undefined;
   readonly timeoutMs: number;
+  /** Ends the wait early, as if there had been no answer. */
+  readonly signal?: AbortSignal;
 }
 /** The other worker could not be reached at all: it did nothing. */
 export class WorkerUnreachable extends RetriableError {}
@@ -41,21 +47,27 @@ const NO_LEADER = ['Cannot complete request momentarily due to no known leader U
  * Asks another worker; answers the body, parsed, and the status. Throws the error class that the status means,
  * {@link WorkerUnreachable} or {@link WrongWorker} where nothing was done, RetriableError WORKER_SILENT where that is not known.
  */
-export async function askWorker({ url, method, body, headers = {}, signWith, timeoutMs }: WorkerRequest): Promise<{ readonly status: number; readonly body: unknown }> {
+export async function askWorker({ url, method, body, headers = {}, signWith, tls, timeoutMs, signal }: WorkerRequest): Promise<{ readonly status: number; readonly body: unknown }> {
   const signed = signWith === undefined ? {} : { [SIGNATURE_HEADER]: signatureOf(signWith.key.key, signWith.algorithm, Buffer.from(body ?? '', 'utf8')).toString('base64'), [ALGORITHM_HEADER]: signWith.algorithm };
-  let answer: Response, text: string;
+  const limit = AbortSignal.timeout(timeoutMs);
+  let status: number, text: string;
   try {
-    answer = await fetch(url, { method, headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers, ...signed }, ...(body === undefined ? {} : { body }), signal: AbortSignal.timeout(timeoutMs), redirect: 'error' });
-    text = await answer.text();
+    ({ status, text } = await sendHttp({ url, method, body, tls, headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers, ...signed }, signal: signal === undefined ? limit : AbortSignal.any([limit, signal]) }));
   } catch (error) {
-    const { code } = (error as { readonly cause?: { readonly code?: string } }).cause ?? {};
     const at = new URL(url).host;
-    if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EHOSTUNREACH' || code === 'UND_ERR_CONNECT_TIMEOUT') throw new WorkerUnreachable(`The worker at ${at} cannot be reached`, { code: 'WORKER_UNREACHABLE', hint: 'Check rest.advertised.host.name and rest.advertised.port of that worker.', cause: error });
+    if (error instanceof NotConnected) throw unreachable(at, error);
     throw new RetriableError(`The worker at ${at} gave no answer; whether it did what it was asked is not known`, { code: 'WORKER_SILENT', hint: 'Look at the present state before asking again.', cause: error });
   }
   const parsed = parse(text);
-  if (answer.ok) return { status: answer.status, body: parsed };
-  throw errorOf(answer.status, messageOf(parsed) ?? `The worker answered ${answer.status}`);
+  if (status >= 200 && status < 300) return { status, body: parsed };
+  throw errorOf(status, messageOf(parsed) ?? `The worker answered ${status}`);
+}
+
+/** What TLS does not like about the other side stays so; all else may pass. */
+function unreachable(at: string, error: NotConnected): Error {
+  const { code = '' } = error.cause as { readonly code?: string };
+  if (!/CERT|TLS|SSL|SELF_SIGNED|LEAF_SIGNATURE/.test(code)) return new WorkerUnreachable(`The worker at ${at} cannot be reached`, { code: 'WORKER_UNREACHABLE', hint: 'Check rest.advertised.host.name and rest.advertised.port of that worker.', cause: error });
+  return new RetriableError(`The worker at ${at} is not trusted: ${error.message}`, { code: 'WORKER_UNTRUSTED', hint: 'Set listeners.https.ssl.truststore.location to the authority of the workers\' certificates, which have to name the hosts of rest.advertised.host.name.', cause: error });
 }
 
 function parse(text: string): unknown { try { return text === '' ? undefined : JSON.parse(text); } catch { return undefined; } }

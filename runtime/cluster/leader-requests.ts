@@ -13,6 +13,7 @@ import { askWorker, type WorkerRequest, WorkerUnreachable, WrongWorker } from '.
 const PATIENCE_MS = 60_000;
 const ASK_MS = 90_000;
 const PAUSE_MS = 150;
+const WATCH_MS = 1_000;
 
 export interface LeaderView {
   readonly isLeader: boolean;
@@ -78,16 +79,26 @@ export class LeaderRequests {
   private async forward(request: LeaderRequest): Promise<{ readonly status: number; readonly body: unknown }> {
     const { leaderUrl } = this.view;
     if (leaderUrl === undefined || leaderUrl === this.own.url) throw new WrongWorker('Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.', { code: 'NO_LEADER' });
-    return this.ask(leaderUrl, request);
+    const answered = new AbortController(), replaced = new AbortController();
+    void this.watch(leaderUrl, answered.signal, replaced);
+    try { return await this.ask(leaderUrl, request, replaced.signal); } finally { answered.abort(); }
+  }
+  /** A leader that hangs is waited for only as long as it is the leader. */
+  private async watch(leaderUrl: string, answered: AbortSignal, replaced: AbortController): Promise<void> {
+    while (!answered.aborted) {
+      await Promise.race([this.view.nextRound(WATCH_MS), pause(WATCH_MS, undefined, { signal: answered }).catch(() => { /* answered */ })]);
+      const now = this.view.leaderUrl;
+      if (now !== undefined && now !== leaderUrl) { replaced.abort(new Error('another worker leads now')); return; }
+    }
   }
 
   /** Asks a worker on behalf of the request that is being served. At most two workers pass it on. */
-  async ask(base: string, { path, query = {}, ...request }: LeaderRequest): Promise<{ readonly status: number; readonly body: unknown }> {
+  async ask(base: string, { path, query = {}, ...request }: LeaderRequest, signal?: AbortSignal): Promise<{ readonly status: number; readonly body: unknown }> {
     const scope = requestScope.getStore();
     if (scope?.forward === false) throw new ConflictError('Cannot complete request because of a conflicting operation (e.g. worker rebalance)', { code: 'TOO_MANY_HOPS' });
     const authorization = scope?.authorization ?? this.own.authorization;
     const url = new URL(`${base.replace(/\/$/, '')}${path}`);
     for (const [name, value] of Object.entries({ ...query, ...(request.signWith === undefined ? { forward: String(scope?.forward === undefined) } : {}) })) url.searchParams.set(name, value);
-    return askWorker({ url: url.href, method: request.method, timeoutMs: ASK_MS, ...(request.body === undefined ? {} : { body: request.body }), ...(request.signWith === undefined ? {} : { signWith: request.signWith }), ...(authorization === undefined ? {} : { headers: { authorization } }) });
+    return askWorker({ url: url.href, method: request.method, timeoutMs: ASK_MS, tls: this.own.tls, ...(signal === undefined ? {} : { signal }), ...(request.body === undefined ? {} : { body: request.body }), ...(request.signWith === undefined ? {} : { signWith: request.signWith }), ...(authorization === undefined ? {} : { headers: { authorization } }) });
   }
 }

@@ -38,6 +38,8 @@ export class LocalWork {
   private readonly options: LocalWorkOptions;
   private readonly connectors = new Map<string, string | undefined>();
   private readonly tasks = new Map<Work, Connector>();
+  /** Tasks that were told to stop and run still. */
+  private readonly ending = new Map<Work, { readonly runner: Connector; readonly over: Promise<void> }>();
   /** Takes a task's logger out of the levels. */
   private readonly unused = new Map<Work, () => void>();
 
@@ -69,6 +71,7 @@ export class LocalWork {
   private async startTask(work: Work): Promise<void> {
     const { state, pluginsUrl } = this.options;
     const connector = connectorOf(work), task = taskOf(work);
+    await this.ending.get(work)?.over;
     const config = state.taskConfig(connector, task);
     let plugin: Plugin;
     try {
@@ -89,7 +92,7 @@ export class LocalWork {
     const { options } = this;
     const name = connectorOf(work), task = taskOf(work);
     return new Connector({
-      name, type: plugin.kind, version: plugin.version, workerId: options.workerId(), logger: options.logger, graceMs: options.graceMs,
+      name, task, type: plugin.kind, version: plugin.version, workerId: options.workerId(), logger: options.logger, graceMs: options.graceMs,
       order: current => options.order(name, task, current, options.levels.effective(taskLogger(plugin.names[0], name)).level),
       topicSeen: topic => { options.statuses.topicUsed(name, topic, task); },
       changed: ({ state, trace }) => { if (this.tasks.has(work)) this.say(work, state, trace, plugin.version); },
@@ -107,18 +110,31 @@ export class LocalWork {
   async stop(work: Iterable<Work>, quick = false): Promise<void> {
     await Promise.all([...work].map(async one => {
       if (!isTask(one)) { if (this.connectors.delete(connectorOf(one))) this.say(one, 'UNASSIGNED'); return; }
-      const runner = this.tasks.get(one);
-      this.tasks.delete(one);
-      this.unused.get(one)?.();
-      this.unused.delete(one);
-      if (runner === undefined) return;
+      const ending = this.end(one);
+      if (ending === undefined) return;
       const over = new AbortController();
-      const closed = runner.close().finally(() => { over.abort(); });
-      if (quick) { await pause(QUICK_MS, undefined, { signal: over.signal }).catch(() => { /* ended in time */ }); runner.terminate(); }
+      const closed = ending.over.finally(() => { over.abort(); });
+      if (quick) { await pause(QUICK_MS, undefined, { signal: over.signal }).catch(() => { /* ended in time */ }); ending.runner.terminate(); }
       await closed;
-      this.say(one, 'UNASSIGNED');
     }));
   }
+  /** The end of a task that runs, or that was told to stop before. */
+  private end(work: Work): { readonly runner: Connector; readonly over: Promise<void> } | undefined {
+    const runner = this.tasks.get(work);
+    if (runner === undefined) return this.ending.get(work);
+    this.tasks.delete(work);
+    this.unused.get(work)?.();
+    this.unused.delete(work);
+    const ending = { runner, over: runner.close().finally(() => {
+      this.ending.delete(work);
+      this.options.logger.info({ connector: connectorOf(work), task: taskOf(work) }, 'task ended');
+      this.say(work, 'UNASSIGNED');
+    }) };
+    this.ending.set(work, ending);
+    return ending;
+  }
+  /** Resolves when nothing runs any more that was told to stop. */
+  async settled(): Promise<void> { await Promise.allSettled([...this.ending.values()].map(({ over }) => over)); }
 
   /** New task configurations: those that run here begin again with them. */
   retask(connector: string, updated: readonly number[]): void {

@@ -45,16 +45,23 @@ export class ClusterNode {
   private owners: ReadonlyMap<Work, string> = new Map();
   private readonly begun = new Set<Work>();
   private claimed: string | undefined;
+  /** How far the config topic was read when everything had stopped that had to stop for it. */
+  private obeyed = 0;
   private timer: NodeJS.Timeout | undefined;
   private keyTimer: NodeJS.Timeout | undefined;
-  private waiters: (() => void)[] = [];
+  private readonly waiters = new Set<() => void>();
 
   constructor(options: NodeOptions) {
     this.options = options;
     const { config, logger, coordinator } = options;
     this.assignor = new IncrementalAssignor(config['scheduled.rebalance.max.delay.ms']);
     const listener: GroupListener = {
-      state: () => ({ url: options.url, configOffset: options.store.state.offset, configTopic: this.topic }),
+      ready: async () => {
+        const { offset } = options.store.state;
+        await options.local.settled();
+        this.obeyed = offset;
+      },
+      state: () => ({ url: options.url, configOffset: this.obeyed, configTopic: this.topic }),
       share: async (members, round) => this.withStrangers(members, await this.share(new Map([...members].filter(([, member]) => !this.isStranger(member))), round)),
       revoked: work => this.revoked(work, false),
       lost: async work => {
@@ -72,15 +79,17 @@ export class ClusterNode {
   }
 
   get round(): Round | undefined { return this.current; }
-  get isLeader(): boolean { return this.current?.isLeader === true && this.claimed === this.current.memberId; }
+  /** Not for one that stood still for too long: another may lead by now. */
+  get isLeader(): boolean { return this.current?.isLeader === true && this.claimed === this.current.memberId && this.member.alive; }
   get leaderUrl(): string | undefined { return this.current?.assignment.leaderUrl; }
   get generation(): number { return this.current?.generation ?? -1; }
   ownerUrl(work: Work): string | undefined { return this.owners.get(work); }
   /** Resolves at the next round, or after `ms`. */
   async nextRound(ms: number): Promise<void> {
     await new Promise<void>(done => {
-      const timer = setTimeout(done, ms);
-      this.waiters.push(() => { clearTimeout(timer); done(); });
+      const over = (): void => { clearTimeout(timer); this.waiters.delete(over); done(); };
+      const timer = setTimeout(over, ms);
+      this.waiters.add(over);
     });
   }
 
@@ -100,7 +109,7 @@ export class ClusterNode {
     const { store, config, logger } = this.options;
     const highest = Math.max(...[...members.values()].map(({ configOffset }) => configOffset));
     const leaderUrl = members.get(leaderId)?.url ?? this.options.url;
-    const common = { leader: leaderId, leaderUrl, revoked: NONE };
+    const common = { leader: leaderId, leaderUrl, revoked: NONE, agreed: Math.min(...[...members.values()].map(({ configOffset }) => configOffset)) };
     if (store.state.offset < highest) await store.readToEnd(config['worker.sync.timeout.ms']).catch((error: unknown) => { logger.warn({ reason: (error as Error).message }, 'config topic is behind another worker'); });
     const { state } = store;
     if (state.offset < highest) return new Map([...members.keys()].map((id): [string, Assignment] => [id, { ...common, error: CONFIG_MISMATCH, configOffset: highest, assigned: NONE, delayMs: 0 }]));
@@ -137,12 +146,15 @@ export class ClusterNode {
       if (assignment.error !== NO_ERROR) return 'again';
     }
     if (round.isLeader) await this.lead(round, before);
-    const fresh = [...round.owned].filter(one => !this.begun.has(one) && this.exists(one));
+    const agreed = assignment.agreed ?? Infinity;
+    const held = (one: Work): boolean => isTask(one) && store.state.resizedAt(connectorOf(one)) > agreed;
+    const waiting = [...round.owned].filter(one => !this.begun.has(one) && this.exists(one));
+    const fresh = waiting.filter(one => !held(one));
     for (const one of fresh) this.begun.add(one);
     await local.start(fresh);
     if (assignment.delayMs > 0) this.timer = setTimeout(() => { this.member.rejoin('the wait for lost workers is over'); }, assignment.delayMs);
-    for (const done of this.waiters.splice(0)) done();
-    return store.state.workOffset > assignment.configOffset ? 'again' : 'stay';
+    for (const done of [...this.waiters]) done();
+    return store.state.workOffset > assignment.configOffset || fresh.length < waiting.length ? 'again' : 'stay';
   }
   private exists(work: Work): boolean {
     const { state } = this.options.store;
@@ -197,7 +209,7 @@ export class ClusterNode {
 
   /** Writes what only the leader may. Throws RetriableError NOT_LEADER. */
   async write(records: readonly ConfigRecord[]): Promise<void> {
-    if (this.current?.isLeader !== true) throw new RetriableError('This worker is not the leader any more', { code: 'NOT_LEADER' });
+    if (this.current?.isLeader !== true || !this.member.alive) throw new RetriableError('This worker is not the leader any more', { code: 'NOT_LEADER' });
     try { await this.options.store.write(records); } catch (error) {
       // Fenced, or not known to have been written: leadership is taken up anew before the next write.
       this.claimed = undefined;
@@ -215,14 +227,21 @@ export class ClusterNode {
       case 'connector-changed': if (local.hasConnector(change.connector)) local.steer(change.connector); return;
       case 'target-state': local.steer(change.connector); return;
       case 'tasks':
-        local.retask(change.connector, change.updated);
-        if (change.resized) this.member.rejoin(`tasks of ${change.connector}`);
+        if (change.resized) this.resized(change.connector); else local.retask(change.connector, change.updated);
         return;
       case 'restart': this.restart(change); return;
       case 'logger': this.options.setLevel(change.namespace, change.level); return;
       case 'session-key': logger.info({ createdMs: store.state.sessionKey?.createdMs }, 'session key read'); return;
       case 'fencing': return;
     }
+  }
+
+  /** How many tasks there are decides what each of them reads: no new one begins before the old ones have ended, on whatever worker. */
+  private resized(connector: string): void {
+    const running = [...this.begun].filter(one => isTask(one) && connectorOf(one) === connector);
+    for (const one of running) this.begun.delete(one);
+    this.options.local.stop(running).catch((error: unknown) => { this.options.logger.warn({ connector, reason: (error as Error).message }, 'tasks did not end well'); });
+    this.member.rejoin(`tasks of ${connector}`);
   }
 
   private restart({ connector, includeTasks, onlyFailed }: Extract<ConfigRecord, { readonly kind: 'restart' }>): void {

@@ -122,7 +122,7 @@ async function assemble(options: DistributedOptions, advertised: Advertised, sta
   const after: { herder?: DistributedHerder; node?: ClusterNode } = {};
   const local = new LocalWork({
     state: store.state, statuses, pluginsUrl: options.pluginsUrl, logger, levels: options.levels, graceMs: config['task.shutdown.graceful.timeout.ms'], workerId: () => workerId, generation: () => after.node?.generation ?? -1,
-    order: (connector, task, taskConfig, level) => orderOf(options, { connector, task, taskConfig, level, offsetPartitions }), beforeSource: async name => { await after.herder?.beforeSource(name); }, reconfigure: name => { after.herder?.reconfigure(name); },
+    order: (connector, task, taskConfig, level) => orderOf(options, { connector, task, tasks: Math.max(1, store.state.tasks(connector).length), taskConfig, level, offsetPartitions }), beforeSource: async name => { await after.herder?.beforeSource(name); }, reconfigure: name => { after.herder?.reconfigure(name); },
   });
   const claim = async (): Promise<void> => {
     if (!fenced) return;
@@ -175,11 +175,11 @@ async function worker(options: DistributedOptions, { stack, kafka, shared, after
   };
 }
 
-function orderOf({ config, properties, pluginsUrl }: DistributedOptions, { connector, task, taskConfig, level, offsetPartitions }: { readonly connector: string; readonly task: number; readonly taskConfig: ConnectorConfig; readonly level: LogLevel; readonly offsetPartitions: number }): TaskOrder {
+function orderOf({ config, properties, pluginsUrl }: DistributedOptions, { connector, task, tasks, taskConfig, level, offsetPartitions }: { readonly connector: string; readonly task: number; readonly tasks: number; readonly taskConfig: ConnectorConfig; readonly level: LogLevel; readonly offsetPartitions: number }): TaskOrder {
   const resolved = resolveProviders(taskConfig, configProviders(properties));
   const own = resolved['offsets.storage.topic'] ?? '';
   return {
-    connector, task, pluginsUrl, config: resolved, worker: properties, logDirectory: config['log.dir'], topics: topicDefaults(config), logLevel: level,
+    connector, task, tasks, pluginsUrl, config: resolved, worker: properties, logDirectory: config['log.dir'], topics: topicDefaults(config), logLevel: level,
     cluster: {
       offsetTopic: own === '' ? config['offset.storage.topic'] : own, offsetPartitions,
       transactionalId: config['exactly.once.source.support'] === 'enabled' ? transactionalId(config['group.id'], connector, task) : undefined,

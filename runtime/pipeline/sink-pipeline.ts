@@ -11,6 +11,7 @@ import type { Log } from '../log/log.ts';
 import { splitBatch } from '../log/record-batch.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { PartitionFeed, type Arrival } from './partition-feed.ts';
+import { isShared, type PartitionShare } from './partition-share.ts';
 import { DecodedRecords, EncodedRecords, type SinkConverters } from './sink-batch.ts';
 import { type RecordPlace, Tolerance, type ToleranceOptions } from './tolerance.ts';
 
@@ -27,6 +28,8 @@ export interface SinkPipeline {
   readonly task: SinkTask;
   readonly log: Log;
   readonly topics: { readonly names: readonly string[]; readonly regex: RegExp | undefined };
+  /** What of it is this task's; everything when left out. */
+  readonly share?: PartitionShare;
   readonly converters: SinkConverters;
   readonly transforms: readonly Transform<SinkRecord>[];
   readonly tolerance: ToleranceOptions;
@@ -95,10 +98,11 @@ class Run {
 
   /** Takes up new partitions, drops deleted ones. The task's own position counts before the group's. */
   private async assign(): Promise<void> {
-    const { log, group, task, logger } = this.pipeline;
+    const { log, group, task, logger, share } = this.pipeline;
     const epoch = await log.epoch(group);
     const partitions: AssignedPartition[] = (await log.topics()).filter(({ name }) => this.wanted(name))
-      .flatMap(({ name, id, partitions: count }) => Array.from({ length: count }, (_, partition) => ({ topic: name, partition, topicId: id, epoch })));
+      .flatMap(({ name, id, partitions: count }) => Array.from({ length: count }, (_, partition) => ({ topic: name, partition, topicId: id, epoch })))
+      .filter(one => share === undefined || isShared(one, share));
     const same = partitions.length === this.consumed.size && partitions.every(one => this.consumed.get(keyOf(one))?.topicId === one.topicId);
     if (same) return;
     if (this.dirty) await this.flush(this.signal);

@@ -7,6 +7,7 @@ import { type DistributedConfig, distributedConfig } from '../cluster/distribute
 import { resolveWorker } from '../config-providers.ts';
 import { readConfigFile } from '../properties.ts';
 import { diagnose, hasErrors, reportText } from './doctor.ts';
+import type { LogPlace } from './log-view.ts';
 import { loadPlugins } from './plugins.ts';
 import { listTopics, readTopic } from './read-command.ts';
 import { type WorkerConfig, workerConfig } from './worker-config.ts';
@@ -56,9 +57,12 @@ function count(text: string): number {
   return value;
 }
 
-/** The directory from `--log-dir` or from a worker file. */
-function directoryOf({ logDir, worker }: { readonly logDir?: string; readonly worker?: string }): string {
-  return logDir ?? (worker === undefined ? 'tributary-log' : readWorkerFile(worker).config['log.dir']);
+/** The directory from `--log-dir` or from a worker file; the cluster that the worker file names, where it does. */
+function placeOf({ logDir, worker }: { readonly logDir?: string; readonly worker?: string }): LogPlace {
+  if (logDir !== undefined || worker === undefined) return { directory: logDir ?? 'tributary-log' };
+  const distributed = 'group.id' in readConfigFile(worker);
+  const { config, properties } = distributed ? readFileOf(worker, distributedConfig) : readWorkerFile(worker);
+  return config['bootstrap.servers'].length > 0 ? { worker: properties } : { directory: config['log.dir'] };
 }
 
 /** Exit status: 0 done, 1 refused or failed, 2 wrong usage. */
@@ -71,14 +75,14 @@ export async function runCommandLine(argv: readonly string[], { version, plugins
     .action(async (worker: string, files: string[], options: { readonly ephemeral?: boolean }) => { await standalone({ ...readWorkerFile(worker), connectors: files.map(connectorFile), ephemeral: options.ephemeral === true }); });
   program.command('distributed').description('run one worker of a cluster over Apache Kafka, as connect-distributed is called').argument('<worker>', 'worker .properties file')
     .action(async (worker: string) => { await distributed(readFileOf(worker, distributedConfig)); });
-  program.command('topics').description('list the topics of a log').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it')
-    .action(async (options: { readonly logDir?: string; readonly worker?: string }) => { await listTopics(directoryOf(options), print); });
-  program.command('read').description('print the records of a topic').argument('<topic>').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it')
+  program.command('topics').description('list the topics of a log').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it, or a Kafka cluster (bootstrap.servers)')
+    .action(async (options: { readonly logDir?: string; readonly worker?: string }) => { await listTopics(placeOf(options), print); });
+  program.command('read').description('print the records of a topic').argument('<topic>').option('--log-dir <directory>', 'directory of the log').option('--worker <file>', 'worker file that names it, or a Kafka cluster (bootstrap.servers)')
     .option('--partition <number>', 'partition', count, 0).option('--from <offset>', 'first offset', count, 0).option('--max <number>', 'the most records', count).option('--follow', 'wait for more').option('--keys', 'print offset and key as well')
     .action(async (topic: string, options: { readonly logDir?: string; readonly worker?: string; readonly partition: number; readonly from: number; readonly max?: number; readonly follow?: boolean; readonly keys?: boolean }) => {
       const stop = new AbortController();
       process.once('SIGINT', () => { stop.abort(); });
-      await readTopic(directoryOf(options), { topic, partition: options.partition, from: options.from, max: options.max ?? Infinity, follow: options.follow === true, keys: options.keys === true }, print, stop.signal);
+      await readTopic(placeOf(options), { topic, partition: options.partition, from: options.from, max: options.max ?? Infinity, follow: options.follow === true, keys: options.keys === true }, print, stop.signal);
     });
   program.command('doctor').description('look for what would stop or hurt a connector, and say what mends it').argument('<files...>', 'connector and worker files, .properties or JSON')
     .option('--json', 'print JSON').option('--timeout <seconds>', 'longest look at one database', count, 60)

@@ -1,6 +1,6 @@
 /** One connector in this worker: its target state, its task's thread, and what REST shows of both. */
 import type { Worker } from 'node:worker_threads';
-import { ConflictError } from '../api/errors.ts';
+import { ConflictError, RetriableError } from '../api/errors.ts';
 import type { Logger } from '../api/logger.ts';
 import type { SourceSignal } from '../api/plugin.ts';
 import type { ConnectorConfig, ConnectorStatus, MetricSample, State, StateInfo, TargetState, TaskStatus } from './herder.ts';
@@ -11,6 +11,8 @@ import { startTaskThread, type TaskThreads } from './task-threads.ts';
 
 export interface ConnectorFacts {
   readonly name: string;
+  /** Number of the task, where it is one of several; 0 when left out. */
+  readonly task?: number;
   readonly type: 'source' | 'sink';
   readonly version: string;
   readonly workerId: string;
@@ -48,6 +50,7 @@ export class Connector {
   }
 
   private get state(): State { return this.current.state; }
+  private get task(): number { return this.facts.task ?? 0; }
   private show(state: State, trace?: string): void {
     if (state === this.current.state && trace === this.current.trace) return;
     this.current = { state, trace };
@@ -100,7 +103,10 @@ export class Connector {
       await this.facts.before?.();
       order = this.facts.order(this.config);
     } catch (error) {
-      this.fail({ message: (error as Error).message, code: 'CONFIG_UNRESOLVED', hint: 'Mend what the configuration refers to and restart the connector.', trace: (error as Error).message, retriable: false });
+      const { message } = error as Error;
+      const passing = error instanceof RetriableError || error instanceof ConflictError;
+      if (passing) this.again({ message, code: error.code, hint: error.hint, trace: message, retriable: true });
+      else this.fail({ message, code: 'CONFIG_UNRESOLVED', hint: 'Mend what the configuration refers to and restart the connector.', trace: message, retriable: false });
       return;
     }
     const thread = startTaskThread(order, this.facts.threads);
@@ -125,20 +131,24 @@ export class Connector {
   private finished(running: Running, failure: TaskFailure | undefined): void {
     if (this.running === running) this.running = undefined;
     if (running.stopping || this.target !== 'RUNNING') return;
+    if (failure !== undefined && !failure.retriable) this.fail(failure); else this.again(failure);
+  }
+
+  /** After a pause. */
+  private again(failure: TaskFailure | undefined): void {
     const { logger, name } = this.facts;
-    if (failure !== undefined && !failure.retriable) { this.fail(failure); return; }
     const delay = this.policy.failed();
     this.restarts++;
     this.nextAttempt = Date.now() + delay;
     const at = new Date(this.nextAttempt).toISOString();
     this.show('RESTARTING', `${failure?.trace ?? 'The task ended by itself.'}\nAttempt ${this.policy.attempt} failed; the next one is at ${at}.`);
-    logger.warn({ connector: name, task: 0, code: failure?.code, reason: failure?.message, attempt: this.policy.attempt, retryMs: delay }, 'task restarts');
+    logger.warn({ connector: name, task: this.task, code: failure?.code, reason: failure?.message, attempt: this.policy.attempt, retryMs: delay }, 'task restarts');
     this.retry = setTimeout(() => { void this.inTurn(async () => { if (this.target === 'RUNNING' && this.running === undefined) await this.start(); }); }, delay);
   }
 
   private fail(failure: TaskFailure): void {
     this.show('FAILED', failure.trace);
-    this.facts.logger.error({ connector: this.facts.name, task: 0, code: failure.code, reason: failure.message, hint: failure.hint }, 'task failed');
+    this.facts.logger.error({ connector: this.facts.name, task: this.task, code: failure.code, reason: failure.message, hint: failure.hint }, 'task failed');
   }
 
   private async halt(): Promise<void> {
@@ -150,7 +160,7 @@ export class Connector {
     running.stopping = true;
     running.thread.postMessage({ kind: 'stop' } satisfies ToTask);
     const timer = setTimeout(() => {
-      this.facts.logger.warn({ connector: this.facts.name, graceMs: this.facts.graceMs }, 'task did not stop in time');
+      this.facts.logger.warn({ connector: this.facts.name, task: this.task, graceMs: this.facts.graceMs }, 'task did not stop in time');
       void running.thread.terminate();
     }, this.facts.graceMs);
     try { await running.ended; } finally { clearTimeout(timer); }
@@ -159,7 +169,7 @@ export class Connector {
 
   /** Metrics of the task and of its life. */
   metrics(): readonly MetricSample[] {
-    const labels = { connector: this.facts.name, task: '0' };
+    const labels = { connector: this.facts.name, task: String(this.task) };
     const own: MetricSample[] = [
       { name: 'task_running', kind: 'gauge', value: this.state === 'RUNNING' ? 1 : 0, labels },
       { name: 'task_restarts', kind: 'counter', value: this.restarts, labels },
@@ -174,7 +184,7 @@ export class Connector {
   private info(state: State, trace: string | undefined): StateInfo {
     return { state, worker_id: this.facts.workerId, version: this.facts.version, ...(trace === undefined ? {} : { trace }) };
   }
-  taskStatus(): TaskStatus { return { id: 0, ...this.info(this.current.state, this.current.trace) }; }
+  taskStatus(): TaskStatus { return { id: this.task, ...this.info(this.current.state, this.current.trace) }; }
   status(): ConnectorStatus {
     const state: State = this.target === 'RUNNING' ? 'RUNNING' : this.target;
     return { name: this.facts.name, connector: this.info(state, undefined), tasks: this.tasks === 0 ? [] : [this.taskStatus()], type: this.facts.type };

@@ -1,17 +1,17 @@
 /** `tributary topics` and `tributary read`: they look into a log beside a running worker and change nothing. */
-import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
 import { splitBatch } from '../log/record-batch.ts';
+import { type LogPlace, openLogView } from './log-view.ts';
 
 type Print = (line: string) => void;
 
-/** One line per partition: name, partition, first offset, end, bytes. */
-export async function listTopics(directory: string, print: Print): Promise<void> {
-  await using log = await openEmbeddedLog(directory, { mode: 'reader' });
+/** One line per partition: name, partition, first offset, end, bytes (`-` where the log does not say). */
+export async function listTopics(place: LogPlace, print: Print): Promise<void> {
+  await using log = await openLogView(place);
   const rows: string[][] = [['TOPIC', 'PARTITION', 'START', 'END', 'BYTES']];
   for (const topic of await log.topics()) {
     for (let partition = 0; partition < topic.partitions; partition++) {
       const { start, end, bytes } = await log.range({ topic: topic.name, partition });
-      rows.push([topic.name, String(partition), String(start), String(end), String(bytes)]);
+      rows.push([topic.name, String(partition), String(start), String(end), bytes < 0 ? '-' : String(bytes)]);
     }
   }
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? [];
@@ -21,8 +21,8 @@ export async function listTopics(directory: string, print: Print): Promise<void>
 export interface ReadOptions { readonly topic: string; readonly partition: number; readonly from: number; readonly max: number; readonly follow: boolean; readonly keys: boolean }
 
 /** Values, one per line; with `keys`, offset, key and value separated by tabs. A tombstone reads `null`. */
-export async function readTopic(directory: string, options: ReadOptions, print: Print, signal: AbortSignal): Promise<void> {
-  await using log = await openEmbeddedLog(directory, { mode: 'reader' });
+export async function readTopic(place: LogPlace, options: ReadOptions, print: Print, signal: AbortSignal): Promise<void> {
+  await using log = await openLogView(place);
   const { start, end } = await log.range(options);
   await using reader = await log.reader(options, Math.max(start, options.from));
   let left = options.max;

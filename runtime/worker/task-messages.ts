@@ -16,6 +16,8 @@ export interface ClusterLog {
 export interface TaskOrder {
   readonly connector: string;
   readonly task: number;
+  /** How many tasks the connector has; one when left out. */
+  readonly tasks?: number;
   /** Module whose `connectors` export lists the plugins. */
   readonly pluginsUrl: string;
   readonly config: Readonly<Record<string, string>>;

@@ -107,7 +107,8 @@ async function runSink(plugin: SinkPlugin, order: TaskOrder, { log, logger, metr
     await using task = await plugin.open(config, { connector: order.connector, task: order.task, logger, metrics }, extra);
     running();
     await runSinkPipeline({
-      connector: order.connector, group: `connect-${order.connector}`, task, log, topics: { names: common.topics, regex }, converters: convertersFor(order.config, order.worker),
+      connector: order.connector, group: `connect-${order.connector}`, task, log, topics: { names: common.topics, regex },
+      share: { task: order.task, of: order.tasks ?? 1, by: plugin.shares ?? 'partitions', names: common.topics }, converters: convertersFor(order.config, order.worker),
       transforms: createTransforms(order.config) as readonly Transform<SinkRecord>[], tolerance, deadLetters: letters, logger, metrics, topicSeen,
     }, signal);
   } finally { await letters?.[Symbol.asyncDispose](); }

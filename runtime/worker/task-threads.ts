@@ -9,16 +9,16 @@ import type { TaskOrder, ToTask } from './task-messages.ts';
 const YOUNG_MEGABYTES = 24;
 
 /** What a thread loads before its order comes. */
-export type Preload = Pick<TaskOrder, 'connector' | 'pluginsUrl'> & { readonly className: string };
+export type Preload = Pick<TaskOrder, 'connector' | 'pluginsUrl'> & { readonly className: string; readonly task?: number };
 
 function thread(preload: Preload): Worker {
   const module = new URL(`./task-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
-  return new Worker(module, { workerData: preload, name: `${preload.connector}-0`, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
+  return new Worker(module, { workerData: preload, name: `${preload.connector}-${preload.task ?? 0}`, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
 }
 
 /** A thread that is told its order at once. */
 export function startTaskThread(order: TaskOrder, threads?: TaskThreads): Worker {
-  const started = threads?.take(order.connector) ?? thread({ connector: order.connector, pluginsUrl: order.pluginsUrl, className: order.config['connector.class'] ?? '' });
+  const started = threads?.take(order.connector) ?? thread({ connector: order.connector, task: order.task, pluginsUrl: order.pluginsUrl, className: order.config['connector.class'] ?? '' });
   started.postMessage({ kind: 'order', order } satisfies ToTask);
   return started;
 }

@@ -1,6 +1,4 @@
 /** Three real workers over a real broker: what a cluster promises while its workers come, go and die. */
-import { setTimeout as pause } from 'node:timers/promises';
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestCluster } from '../kit/cluster.ts';
@@ -9,6 +7,7 @@ import { startConnect } from '../kit/connect.ts';
 import { temporaryDirectory } from '../kit/directories.ts';
 import { consumeAll } from '../kit/kafka-consumer.ts';
 import { type KafkaCluster, startKafka } from '../kit/kafka.ts';
+import { Lines } from '../kit/lines.ts';
 
 const long = process.env['TRIBUTARY_LONG'] === '1';
 const ROUNDS = long ? 3 : 1;
@@ -22,36 +21,6 @@ afterAll(async () => {
   scratch[Symbol.dispose]();
 });
 
-/** File sources into one topic, with numbered lines: a gap or a double is seen at once. */
-class Lines {
-  readonly names: readonly string[];
-  private readonly folder: string;
-  private readonly prefix: string;
-  written = 0;
-  constructor(prefix: string, count: number) {
-    this.prefix = prefix;
-    this.folder = join(scratch.path, `${prefix}-files`);
-    mkdirSync(this.folder, { recursive: true });
-    this.names = Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
-    for (const name of this.names) writeFileSync(join(this.folder, name), '');
-  }
-  config(name: string): Readonly<Record<string, string>> {
-    return { 'connector.class': 'FileStreamSource', 'tasks.max': '1', file: join(this.folder, name), topic: `lines-${this.prefix}`, 'value.converter': 'org.apache.kafka.connect.storage.StringConverter', 'key.converter': 'org.apache.kafka.connect.storage.StringConverter' };
-  }
-  append(lines: number): void {
-    for (const name of this.names) appendFileSync(join(this.folder, name), Array.from({ length: lines }, (_, i) => `${name}:${this.written + i}\n`).join(''));
-    this.written += lines;
-  }
-  /** What is in the topics: numbers that are missing, and how many came twice. */
-  async seen(): Promise<{ readonly missing: number; readonly doubled: number }> {
-    const counts = new Map<string, number>();
-    for (const { value } of await consumeAll(kafka, `lines-${this.prefix}`, { idleMs: 3_000 })) counts.set(value ?? '', (counts.get(value ?? '') ?? 0) + 1);
-    let missing = 0, doubled = 0;
-    for (const name of this.names) for (let n = 0; n < this.written; n++) { const count = counts.get(`${name}:${n}`) ?? 0; if (count === 0) missing++; else doubled += count - 1; }
-    return { missing, doubled };
-  }
-}
-
 async function createAll(cluster: TestCluster, lines: Lines): Promise<void> {
   await Promise.all(lines.names.map(async (name, i) => {
     const answer = await cluster.ask('POST', '/connectors', { name, config: lines.config(name) }, cluster.names[i % cluster.names.length]);
@@ -62,7 +31,7 @@ async function createAll(cluster: TestCluster, lines: Lines): Promise<void> {
 describe.each(['sessioned', 'compatible'] as const)('rolling restarts of three %s workers', protocol => {
   it('leave no gap; clean ones no double; no task runs on two workers at once', async () => {
     await using cluster = new TestCluster({ bootstrap: kafka.bootstrap, directory: join(scratch.path, `roll-${protocol}`), name: `roll-${protocol}`, properties: { 'connect.protocol': protocol } });
-    const lines = new Lines(protocol, SOURCES);
+    const lines = new Lines(kafka, scratch.path, protocol, SOURCES);
     await cluster.start('a', 'b', 'c');
     await createAll(cluster, lines);
     await cluster.running(lines.names);
@@ -77,8 +46,8 @@ describe.each(['sessioned', 'compatible'] as const)('rolling restarts of three %
         lines.append(20);
       }
     }
-    await until('all lines to be in the topics', async () => (await lines.seen()).missing === 0, 120_000);
-    expect(await lines.seen()).toEqual({ missing: 0, doubled: 0 });
+    await lines.arrived();
+    expect(await lines.seen()).toEqual({ missing: 0, doubled: 0, disordered: 0 });
     expect(cluster.overlaps(), cluster.logs()).toEqual([]);
     for (let round = 0; round < ROUNDS; round++) {
       const leader = await until('the leader', () => cluster.leader());
@@ -93,7 +62,7 @@ describe.each(['sessioned', 'compatible'] as const)('rolling restarts of three %
         await cluster.running(lines.names);
       }
     }
-    await until('all lines to be in the topics', async () => (await lines.seen()).missing === 0, 120_000);
+    await lines.arrived();
     expect(cluster.overlaps(), cluster.logs()).toEqual([]);
     // The journal has the moves: else there was nothing to overlap.
     expect(cluster.spans().length).toBeGreaterThan(SOURCES + 3 * ROUNDS);
@@ -103,12 +72,11 @@ describe.each(['sessioned', 'compatible'] as const)('rolling restarts of three %
 describe('exactly-once sources', () => {
   it('leave neither gap nor double when workers are killed, or freeze and come back as zombies', async () => {
     await using cluster = new TestCluster({ bootstrap: kafka.bootstrap, directory: join(scratch.path, 'exactly'), name: 'exactly', properties: { 'exactly.once.source.support': 'enabled' } });
-    const lines = new Lines('exactly', 3);
+    const lines = new Lines(kafka, scratch.path, 'exactly', 3);
     await cluster.start('a', 'b');
     await createAll(cluster, lines);
     await cluster.running(lines.names);
-    const writing = { on: true };
-    const feed = (async () => { while (writing.on) { lines.append(5); await pause(20); } })();
+    const feed = lines.feed(10);
     for (let round = 0; round < ROUNDS; round++) {
       for (const name of ['a', 'b']) {
         await cluster.kill(name);
@@ -126,10 +94,9 @@ describe('exactly-once sources', () => {
       process.kill(cluster.pid(frozen), 'SIGCONT');
       await cluster.running(lines.names);
     }
-    writing.on = false;
-    await feed;
-    await until('all lines to be in the topics', async () => (await lines.seen()).missing === 0, 120_000);
-    expect(await lines.seen(), cluster.logs()).toEqual({ missing: 0, doubled: 0 });
+    await feed.stop();
+    await lines.arrived();
+    expect(await lines.seen(), cluster.logs()).toEqual({ missing: 0, doubled: 0, disordered: 0 });
     // Records and offsets lie in transactions: Connect's own names for the ids, and a fencing record per connector.
     const configs = await consumeAll(kafka, 'exactly-configs', { idleMs: 2_000 });
     for (const name of lines.names) expect(configs.some(({ key, value }) => key === `tasks-fencing-${name}` && value === '{"task-count":1}')).toBe(true);

@@ -6,8 +6,13 @@ import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, read
 import { join, normalize } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { parseConfig } from '../../runtime/api/config-parse.ts';
+import { distributedConfig } from '../../runtime/cluster/distributed-config.ts';
+import { readConfigFile } from '../../runtime/properties.ts';
 import { until } from '../kit/condition.ts';
 import { temporaryDirectory } from '../kit/directories.ts';
+import { consumeAll } from '../kit/kafka-consumer.ts';
+import { startKafka } from '../kit/kafka.ts';
 import { buildImage, cannotBuild, type Container, type ContainerOptions, type Image } from '../kit/image.ts';
 import { openLakeReader } from '../kit/lake-reader.ts';
 import { freePort, type PostgresServer, startPostgres } from '../kit/postgres.ts';
@@ -27,16 +32,18 @@ interface Service {
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly stop_grace_period?: string;
+  readonly profiles?: readonly string[];
+  readonly hostname?: string;
 }
 
 describe('the files of docker/', () => {
-  const compose = parse(text('compose.yaml')) as { readonly services: Readonly<Record<'postgres' | 'tributary', Service>>; readonly volumes: Readonly<Record<string, unknown>> };
-  const { postgres, tributary } = compose.services;
+  const compose = parse(text('compose.yaml'), { merge: true }) as { readonly services: Readonly<Record<'postgres' | 'tributary' | 'kafka' | 'worker-1' | 'worker-2', Service>>; readonly volumes: Readonly<Record<string, unknown>> };
+  const { postgres, tributary, kafka, 'worker-1': first, 'worker-2': second } = compose.services;
   const instructions = text('Dockerfile').replaceAll(/\\\n/g, ' ').split('\n').filter(line => /^[A-Z]/.test(line)).map(line => line.split(/\s+/));
   const values = (name: string): string[][] => instructions.filter(([instruction]) => instruction === name).map(([, ...rest]) => rest);
 
   test('every mount of compose.yaml is a file, a folder or a declared volume, and lands where the image looks', () => {
-    for (const { volumes } of [postgres, tributary]) for (const volume of volumes) {
+    for (const { volumes } of Object.values(compose.services)) for (const volume of volumes) {
       const [from = ''] = volume.split(':');
       if (from.startsWith('.')) expect(existsSync(join(docker, from)), from).toBe(true);
       else expect(Object.keys(compose.volumes)).toContain(from);
@@ -63,6 +70,20 @@ describe('the files of docker/', () => {
     expect(tributary.ports).toEqual([expect.stringMatching(new RegExp(`^127\\.0\\.0\\.1:.*:${port ?? '?'}$`))]);
     expect(values('EXPOSE')).toEqual([[port]]);
     expect(Number.parseInt(tributary.stop_grace_period ?? '', 10)).toBeGreaterThan(30);
+  });
+
+  test('the profile kafka has a broker and two workers of one cluster, which differ in their names and ports alone', () => {
+    expect(Object.values(compose.services).map(({ profiles }) => profiles?.join())).toEqual([undefined, undefined, 'kafka', 'kafka', 'kafka']);
+    const { hostname: one, ports: [left = ''], ...rest } = first, { hostname: two, ports: [right = ''], ...same } = second;
+    expect(rest).toEqual(same);
+    expect([one, two]).toEqual(['worker-1', 'worker-2']);
+    expect([left, right]).toEqual([expect.stringMatching(/^127\.0\.0\.1:.*8084\}:8083$/), expect.stringMatching(/^127\.0\.0\.1:.*8085\}:8083$/)]);
+    expect(first).toMatchObject({ command: ['distributed'], image: tributary.image, build: tributary.build, stop_grace_period: tributary.stop_grace_period, environment: tributary.environment, depends_on: { postgres: { condition: 'service_healthy' }, kafka: { condition: 'service_healthy' } } });
+    const worker = readConfigFile(join(docker, 'kafka', 'worker.properties'));
+    expect(`PLAINTEXT://${worker['bootstrap.servers'] ?? ''}`).toBe(kafka.environment['KAFKA_ADVERTISED_LISTENERS']);
+    expect(worker['listeners']).toBe('http://0.0.0.0:8083');
+    expect(parseConfig(distributedConfig, worker)).toMatchObject({ problems: [], unknown: [] });
+    for (const file of ['shop.json', 'shop-iceberg.json']) for (const [, name = ''] of text(`kafka/${file}`).matchAll(/\$\{env:(\w+)\}/g)) expect(first.environment).toHaveProperty(name);
   });
 
   test('the Dockerfile copies what is there and what .dockerignore lets through, and does not end as root', () => {
@@ -158,6 +179,40 @@ describe('the image', () => {
     await equal();
     third.signal('SIGTERM');
     expect(await third.ended).toBe(0);
+  });
+
+  test.skipIf(reason !== undefined)('is a worker of a cluster by the command `distributed`, and its tables equal the source', async () => {
+    await using kafka = await startKafka();
+    using home = temporaryDirectory();
+    using reader = await openLakeReader();
+    const { rest, options, config, iceberg } = await folders(home.path);
+    writeFileSync(join(config, 'worker.properties'), text('kafka/worker.properties').replace('kafka:9092', kafka.bootstrap).replace('0.0.0.0:8083', `127.0.0.1:${new URL(rest).port}`));
+    const put = async (name: string): Promise<number> => {
+      const body = text(`kafka/${name}.json`).replace('/srv/lake/iceberg', iceberg);
+      return (await fetch(`${rest}/connectors/${name}/config`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body })).status;
+    };
+    const equal = (what: string): Promise<unknown> => until(`the table to equal the source ${what}`, async () => {
+      const wanted = (await server.sql('SELECT id::text, status::text FROM orders ORDER BY orders.id', 'shop')).rows.map(row => Object.values(row as Record<string, string>));
+      const found = await reader.rows(`SELECT id::VARCHAR, status FROM ${reader.scan('iceberg', join(iceberg, 'public/orders'))} t ORDER BY t.id`).catch(() => []);
+      return JSON.stringify(found) === JSON.stringify(wanted);
+    }, 120_000);
+    await using first = await image.start({ ...options, command: ['distributed'] });
+    await answers(first, rest);
+    expect([await put('shop'), await put('shop-iceberg')]).toEqual([201, 201]);
+    await equal('after the snapshot');
+    expect(first.health()).toMatchObject({ status: 0 });
+    first.signal('SIGKILL');
+    await first.ended;
+    await server.sql("UPDATE orders SET status = 'late' WHERE id % 11 = 0", 'shop');
+    await using second = await image.start({ ...options, command: ['distributed'] });
+    await answers(second, rest);
+    await equal('after a kill');
+    second.signal('SIGTERM');
+    expect(await second.ended, second.output()).toBe(0);
+    // The topics hold the configurations as they were sent, with references in the place of passwords.
+    const stored = (await consumeAll(kafka, 'tributary-configs', { idleMs: 2_000 })).find(({ key }) => key === 'connector-shop')?.value;
+    expect(stored).toContain('${env:SHOP_DATABASE_PASSWORD}');
+    expect(`${first.output()}${second.output()}${stored ?? ''}`).not.toContain('canary-7f3');
   });
 
   test.skipIf(reason !== undefined)('says what is wrong with a mount, and runs the other commands', async () => {

@@ -12,6 +12,8 @@ export interface ClusterOptions {
   /** Names the group and its topics. */
   readonly name: string;
   readonly properties?: Readonly<Record<string, string>>;
+  /** What one worker has of its own, asked with the port of its plain listener; `rest.advertised.port` becomes part of its id. */
+  readonly own?: (name: string, port: number) => Promise<Readonly<Record<string, string>>>;
 }
 export interface Answer { readonly status: number; readonly body: unknown }
 interface Process { readonly worker: RunningWorker; readonly output: string; endedAt: number | undefined }
@@ -22,6 +24,7 @@ export interface Span { readonly task: string; readonly worker: string; readonly
 export class TestCluster implements AsyncDisposable {
   private readonly options: ClusterOptions;
   private readonly ports = new Map<string, number>();
+  private readonly owns = new Map<string, Readonly<Record<string, string>>>();
   private readonly live = new Map<string, Process>();
   private readonly past: { readonly name: string; readonly process: Process }[] = [];
   private starts = 0;
@@ -41,10 +44,12 @@ export class TestCluster implements AsyncDisposable {
     await Promise.all(names.map(async name => {
       const port = this.ports.get(name) ?? await freePort();
       this.ports.set(name, port);
+      const own = this.owns.get(name) ?? await this.options.own?.(name, port) ?? {};
+      this.owns.set(name, own);
       const folder = join(this.options.directory, `${name}-${++this.starts}`);
       mkdirSync(folder, { recursive: true });
       const file = join(folder, 'worker.properties');
-      writeFileSync(file, Object.entries({ ...this.properties, listeners: `http://127.0.0.1:${port}` }).map(([key, value]) => `${key}=${value}\n`).join(''));
+      writeFileSync(file, Object.entries({ ...this.properties, listeners: `http://127.0.0.1:${port}`, ...own }).map(([key, value]) => `${key}=${value}\n`).join(''));
       const output = join(folder, 'worker.out');
       this.live.set(name, { worker: await runWorker({ command: 'distributed', files: [file], port, output, readyMs: 120_000 }), output, endedAt: undefined });
     }));
@@ -68,7 +73,7 @@ export class TestCluster implements AsyncDisposable {
   }
   get names(): readonly string[] { return [...this.live.keys()]; }
   output(name: string): string { return this.get(name).worker.output(); }
-  workerId(name: string): string { return new URL(this.get(name).worker.rest).host; }
+  workerId(name: string): string { return `127.0.0.1:${this.owns.get(name)?.['rest.advertised.port'] ?? new URL(this.get(name).worker.rest).port}`; }
   rest(name: string): string { return this.get(name).worker.rest; }
   pid(name: string): number { return this.get(name).worker.pid; }
 
@@ -81,17 +86,17 @@ export class TestCluster implements AsyncDisposable {
 
   /** The member id's owner that leads, as the workers see it; undefined while they do not agree. */
   leader(): string | undefined {
-    const seen = this.names.map(name => /"leader":"http:\/\/([^/"]+)\/"[^\n]*"msg":"group joined"(?![\s\S]*"msg":"group joined")/.exec(readFileSync(this.get(name).output, 'utf8'))?.[1]);
+    const seen = this.names.map(name => /"leader":"https?:\/\/([^/"]+)\/"[^\n]*"msg":"group joined"(?![\s\S]*"msg":"group joined")/.exec(readFileSync(this.get(name).output, 'utf8'))?.[1]);
     return new Set(seen).size === 1 ? this.names.find(name => this.workerId(name) === seen[0]) : undefined;
   }
 
-  /** Waits until every connector has a running task on one of the live workers. */
-  async running(connectors: readonly string[], timeoutMs = 90_000): Promise<void> {
+  /** Waits until every connector has its running tasks on live workers. */
+  async running(connectors: readonly string[], timeoutMs = 90_000, tasks = 1): Promise<void> {
     const ids = new Set(this.names.map(name => this.workerId(name)));
     await until('all tasks to run', async () => {
       const { body } = await this.ask('GET', '/connectors?expand=status');
       const all = body as Readonly<Record<string, { readonly status: { readonly tasks: readonly { readonly state: string; readonly worker_id: string }[] } } | undefined>>;
-      return connectors.every(name => { const tasks = all[name]?.status.tasks ?? []; return tasks.length === 1 && tasks.every(task => task.state === 'RUNNING' && ids.has(task.worker_id)); });
+      return connectors.every(name => { const found = all[name]?.status.tasks ?? []; return found.length === tasks && found.every(task => task.state === 'RUNNING' && ids.has(task.worker_id)); });
     }, timeoutMs);
   }
 
@@ -126,7 +131,7 @@ function spansOf(worker: string, log: string, end: number): readonly Span[] {
     const name = `${connector}-${task}`;
     if (msg === 'task starting') open.set(name, time);
     const from = open.get(name);
-    if ((msg === 'task stopped' || msg === 'task stopped with an error') && from !== undefined) { spans.push({ task: name, worker, from, to: time }); open.delete(name); }
+    if ((msg === 'task stopped' || msg === 'task stopped with an error' || msg === 'task ended') && from !== undefined) { spans.push({ task: name, worker, from, to: time }); open.delete(name); }
   }
   return [...spans, ...[...open].map(([task, from]) => ({ task, worker, from, to: end }))];
 }

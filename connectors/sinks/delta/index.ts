@@ -8,6 +8,7 @@ export const deltaSink = definePlugin.sink({
   names: ['org.tributary.delta.DeltaSinkConnector', 'delta'],
   version: '0.1.0',
   config: deltaConfig,
+  shares: 'topics',
   preflight: config => warehouseProblems(warehousePath(config.warehouse)),
   // Only a task that writes tables pays for loading DuckDB.
   open: async (config, context) => {

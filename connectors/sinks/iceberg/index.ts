@@ -8,6 +8,7 @@ export const icebergSink = definePlugin.sink({
   names: ['org.tributary.iceberg.IcebergSinkConnector', 'iceberg'],
   version: '0.1.0',
   config: icebergConfig,
+  shares: 'topics',
   preflight: config => warehouseProblems(warehousePath(config.warehouse)),
   // Only a task that writes tables pays for loading DuckDB.
   open: async (config, context) => {

@@ -279,12 +279,12 @@ export class TableWriter {
     if (this.buffer.columns.length === this.table.columns.length) this.clear(); else this.reset();
   }
 
-  /** A token of ours that moved without us: two tasks write the same partitions. */
+  /** A token of ours that moved without us: another worker has had the task meanwhile, or has it now. The table's position counts; from there a new start goes on. */
   private checkTokens(base: readonly Token[], ours: readonly Token[]): void {
     for (const token of ours) {
       const same = (one: Token): boolean => one.connector === token.connector && one.topicId === token.topicId && one.partition === token.partition && one.epoch === token.epoch;
       const before = base.find(same)?.offset ?? 0, now = this.table.tokens().find(same)?.offset ?? 0;
-      if (now > before) throw new FatalError(`Another writer has moved the position of ${token.topic} in table ${this.table.name.join('.')}`, { code: 'TWO_WRITERS', hint: 'Run one worker with this connector; restart the task to go on from the table\'s position.' });
+      if (now > before) throw new RetriableError(`Another writer has moved the position of ${token.topic} in table ${this.table.name.join('.')}`, { code: 'TWO_WRITERS', hint: 'The task starts again from the table\'s position; when that comes back, two clusters run this connector over one table: stop one of them.' });
     }
   }
 }

@@ -51,6 +51,7 @@ class Member {
     this.group = new GroupMember({
       coordinator: new GroupCoordinator(this.client, group), protocol, sessionMs: 3_000, rebalanceMs: 20_000, heartbeatMs: 500, backoffMs: 50, outMs: 1_000, logger: quietLogger,
       listener: {
+        ready: async () => { /* nothing has to be over */ },
         state: () => ({ url: `http://${name}/`, configOffset: 1 }),
         share: async (members, { leaderId, generation, lastCompleted, protocol: chosen }) => {
           const shared = { error: 0, leader: leaderId, leaderUrl: members.get(leaderId)?.url ?? '', configOffset: 1 };

@@ -25,6 +25,7 @@ describe('group messages', () => {
       expect(decodeMetadata(encodeMetadata(state, protocol))).toEqual(state);
     }
     const marked = { ...assignment, configTopic: 'configs' };
+    expect(decodeAssignment(encodeAssignment({ ...marked, agreed: 41 }, 'sessioned'))).toEqual({ ...marked, agreed: 41 });
     expect(decodeAssignment(encodeAssignment(marked, 'sessioned'))).toEqual(marked);
     expect(decodeMetadata(encodeMetadata({ url: 'u', configOffset: 1, current: marked, configTopic: 'configs' }, 'compatible'))).toEqual({ url: 'u', configOffset: 1, current: marked, configTopic: 'configs' });
     expect(decodeAssignment(encodeAssignment(assignment, 'default'))).toEqual({ ...assignment, revoked: new Set(), delayMs: 0 });

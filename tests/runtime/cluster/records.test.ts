@@ -106,6 +106,17 @@ describe('half-written task configurations', () => {
     expect(again.tasks('c')).toEqual([]);
   });
 
+  it('tell from which offset on the tasks divide their work as they do now', () => {
+    expect(replay(first).resizedAt('c')).toBe(0);
+    // Four records, then more tasks, the same number anew, and one task again and again.
+    const more = [...first, task('c', 0, 'x'), task('c', 1, 'x'), task('c', 2, 'x'), commit('c', 3)];
+    expect(replay(more).resizedAt('c')).toBe(8);
+    expect(replay([...more, task('c', 0, 'y'), task('c', 1, 'y'), task('c', 2, 'y'), commit('c', 3)]).resizedAt('c')).toBe(12);
+    const one = [...more, task('c', 0, 'z'), commit('c', 1)];
+    expect(replay(one).resizedAt('c')).toBe(10);
+    expect(replay([...one, task('c', 0, 'zz'), commit('c', 1)]).resizedAt('c')).toBe(10);
+  });
+
   it('keep the record of what must be fenced', () => {
     const fencing = (tasks: number): KeyValue => encodeConfigRecord({ kind: 'fencing', connector: 'c', tasks });
     expect(replay(first).fencingPending('c')).toBe(true);
