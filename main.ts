@@ -14,7 +14,10 @@ import { ThreadPriority } from './runtime/worker/thread-priority.ts';
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const pluginsUrl = new URL(`./connectors/index.${extension}`, import.meta.url).href;
+// Apart from the functions below: tsc leaves the `.ts` of an import that stands in a function with `using`.
 const loadRest = async (): Promise<typeof import('./rest/server.ts')> => import('./rest/server.ts');
+const loadAdvertised = async (): Promise<typeof import('./runtime/cluster/advertised.ts')> => import('./runtime/cluster/advertised.ts');
+const loadCluster = async (): Promise<typeof import('./runtime/cluster/open.ts')> => import('./runtime/cluster/open.ts');
 const { version } = JSON.parse(readFileSync(new URL(extension === 'ts' ? './package.json' : '../package.json', import.meta.url), 'utf8')) as { readonly version: string };
 
 /** SIGTERM or SIGINT; a second one ends the process at once. */
@@ -48,7 +51,7 @@ async function distributed({ config, properties }: DistributedRequest): Promise<
   const logger = namedLogger(levels, loggerNames.worker);
   const stopped = endSignal();
   using _priority = new ThreadPriority();
-  const [{ startRest }, { advertisedAddress }, { openDistributed }] = await Promise.all([loadRest(), import('./runtime/cluster/advertised.ts'), import('./runtime/cluster/open.ts')]);
+  const [{ startRest }, { advertisedAddress }, { openDistributed }] = await Promise.all([loadRest(), loadAdvertised(), loadCluster()]);
   const advertised = advertisedAddress(config, properties);
   await using worker = await openDistributed({ config, properties, pluginsUrl, logger, levels, commit: `tributary-${version}` }, advertised);
   await using rest = await startRest({ herder: worker.herder, config, properties, logger: namedLogger(levels, loggerNames.rest), levels, version });
