@@ -34,3 +34,13 @@ export function javaDigits(text: string): string {
   if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`;
   return digits.length <= point ? `${sign}${digits}${'0'.repeat(point - digits.length)}.0` : `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
 }
+
+/** A decimal as BigDecimal.toString spells it: plain, with all digits of its scale, but `1E+3` and `1E-7` at the ends (its javadoc). */
+export function javaBigDecimal(unscaled: bigint, scale: number): string {
+  const sign = unscaled < 0n ? '-' : '', digits = (unscaled < 0n ? -unscaled : unscaled).toString();
+  const exponent = digits.length - 1 - scale;
+  if (scale < 0 || exponent < -6) return `${sign}${digits[0] ?? ''}${digits.length > 1 ? `.${digits.slice(1)}` : ''}${exponent === 0 ? '' : `E${exponent > 0 ? '+' : ''}${exponent}`}`;
+  if (scale === 0) return sign + digits;
+  const padded = digits.padStart(scale + 1, '0');
+  return `${sign}${padded.slice(0, -scale)}.${padded.slice(-scale)}`;
+}

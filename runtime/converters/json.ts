@@ -1,26 +1,25 @@
 /**
  * `org.apache.kafka.connect.json.JsonConverter`: with schemas a record is `{"schema":…,"payload":…}`, without it is the
- * payload alone. Byte for byte what Connect 4.3 writes under default options.
+ * payload alone. Byte for byte what Connect 4.3 writes, with decimals as `decimal.format` wants them.
  */
-import { schemaPrefix, writerFor } from '../../envelopes/json.ts';
+import { type Decimals, schemaPrefix, writerFor } from '../../envelopes/json.ts';
 import type { SchemaAndValue } from '../../envelopes/record.ts';
 import type { Schema, Value, ValueMap } from '../../envelopes/schema.ts';
 import type { Converter } from '../api/converter.ts';
 import { DataError } from '../api/errors.ts';
-import { type Json, parseExact } from '../api/exact-json.ts';
+import { exactNumber, type Json, parseExact } from '../api/exact-json.ts';
 import { schemaFromJson } from './json-schema.ts';
-import { fromJson } from './json-value.ts';
+import { fromJson, keptNumber } from './json-value.ts';
 
-export function jsonConverter(options: { readonly schemas: boolean }): Converter {
-  const { schemas } = options;
+export function jsonConverter({ schemas, decimals = 'base64' }: { readonly schemas: boolean; readonly decimals?: Decimals }): Converter {
   const read = new Map<string, Schema | null>();
   return {
-    plainJson: { schemas },
+    readableJson: { schemas }, ...(decimals === 'base64' ? { plainJson: { schemas } } : {}),
     encode: (_topic, schema, value) => {
       if (value === null && schema === null) return null;
-      const payload = schema === null ? schemaless(value) : writerFor(schema)(value);
+      const payload = schema === null ? schemaless(value) : writerFor(schema, decimals)(value);
       if (!schemas) return Buffer.from(payload);
-      return schema === null ? Buffer.from(`{"schema":null,"payload":${payload}}`) : Buffer.concat([schemaPrefix(schema), Buffer.from(`${payload}}`)]);
+      return schema === null ? Buffer.from(`{"schema":null,"payload":${payload}}`) : Buffer.concat([schemaPrefix(schema, decimals), Buffer.from(`${payload}}`)]);
     },
     decode: (topic, bytes) => {
       if (bytes === null) return { schema: null, value: null };
@@ -29,16 +28,16 @@ export function jsonConverter(options: { readonly schemas: boolean }): Converter
   };
 }
 
-function parse(topic: string, bytes: Uint8Array): Json {
+function parse(topic: string, bytes: Uint8Array, number = exactNumber as typeof keptNumber): Json {
   try {
-    return parseExact(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+    return parseExact(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'), number);
   } catch (error) {
     throw new DataError(`Topic ${topic}: a record is no JSON: ${(error as Error).message}`, { code: 'JSON_SYNTAX', hint: 'Check the converter of this connector, or set errors.tolerance=all with a dead letter queue.', cause: error });
   }
 }
 
 function decodeEnvelope(topic: string, bytes: Uint8Array, cache: Map<string, Schema | null>): SchemaAndValue {
-  const json = parse(topic, bytes);
+  const json = parse(topic, bytes, keptNumber);
   if (json === null) return { schema: null, value: null };
   const members = json as Readonly<Record<string, Json>>;
   if (typeof json !== 'object' || Array.isArray(json) || !('payload' in members) || !('schema' in members)) {
@@ -51,7 +50,8 @@ function decodeEnvelope(topic: string, bytes: Uint8Array, cache: Map<string, Sch
     if (cache.size >= 1000) cache.clear();
     cache.set(text, schema);
   }
-  return { schema, value: schema === null ? members['payload'] as unknown as Value : fromJson(schema, members['payload'] ?? null) };
+  // Without a schema nothing says what a long number means: it is read as any other then.
+  return { schema, value: schema === null ? (parse(topic, bytes) as { readonly payload: unknown }).payload as Value : fromJson(schema, members['payload'] ?? null) };
 }
 
 /** Values without a schema: maps as objects, the rest by their JavaScript type. */

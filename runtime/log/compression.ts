@@ -13,17 +13,22 @@ export interface Codec {
   /** Low three bits of the batch attributes. */
   readonly id: number;
   compress(bytes: Uint8Array): Uint8Array;
-  /** What it answers may be a buffer of the codec's own, valid until its next call. Throws what the codec throws on damage. */
-  decompress(bytes: Buffer): Buffer;
+  /** What it answers may lie in `room`, valid until the next call with that room. Throws what the codec throws on damage. */
+  decompress(bytes: Buffer, room: DecodeRoom): Buffer;
 }
 
-const lz4 = new Lz4Decoder();
+/** Memory that decoders use again and again; each reader has its own. */
+export class DecodeRoom {
+  /** Made when the first batch asks for it. */
+  private decoder: Lz4Decoder | undefined;
+  get lz4(): Lz4Decoder { this.decoder ??= new Lz4Decoder(); return this.decoder; }
+}
 
 const codecs: readonly Codec[] = [
   { name: 'none', id: 0, compress: bytes => bytes, decompress: bytes => bytes },
   { name: 'gzip', id: 1, compress: bytes => gzipSync(bytes, { level: 1 }), decompress: bytes => gunzipSync(bytes, { maxOutputLength: MOST_DECODED_BYTES }) },
   { name: 'snappy', id: 2, compress: bytes => compressSnappy(asBuffer(bytes)), decompress: decompressSnappy },
-  { name: 'lz4', id: 3, compress: bytes => compressFrameSync(asBuffer(bytes)), decompress: bytes => lz4.decode(bytes) },
+  { name: 'lz4', id: 3, compress: bytes => compressFrameSync(asBuffer(bytes)), decompress: (bytes, room) => room.lz4.decode(bytes) },
   { name: 'zstd', id: 4, compress: bytes => compressZstd(asBuffer(bytes)), decompress: decompressZstd },
 ];
 

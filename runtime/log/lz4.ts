@@ -15,6 +15,12 @@ import { corruptBatch, MOST_DECODED_BYTES } from './payload.ts';
 
 const MAGIC = 0x184d2204;
 const LEAST_BYTES = 256 * 1024;
+/** A larger buffer is given up before the next frame: one large batch must not cost its memory for ever. */
+const KEPT_BYTES = 8 * 1024 * 1024;
+/** Bytes behind the end that copies in steps may write over. */
+const SPARE = 16;
+/** From here on a call that copies memory is quicker than steps of eight bytes. */
+const LONG = 128;
 
 /** Decodes frames into one growing buffer; what `decode` answers is valid until its next call. */
 export class Lz4Decoder {
@@ -25,7 +31,8 @@ export class Lz4Decoder {
   /** Throws DataError BATCH_CORRUPT for anything that is no whole frame. */
   decode(frame: Buffer): Buffer {
     if (frame.length < 11 || frame.readUInt32LE(0) !== MAGIC) throw corrupt();
-    const flags = frame[4] ?? 0;
+    if (this.out.length > KEPT_BYTES) this.take(Buffer.allocUnsafeSlow(LEAST_BYTES));
+    const flags = frame[4] ?? 0, input = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
     let from = 7 + ((flags & 8) === 0 ? 0 : 8) + ((flags & 1) === 0 ? 0 : 4);
     this.at = 0;
     for (;;) {
@@ -36,58 +43,55 @@ export class Lz4Decoder {
       const length = size & 0x7fff_ffff;
       if (length > frame.length - from) throw corrupt();
       if (size >= 0x8000_0000) this.store(frame, from, length);
-      else this.block(frame, from, from + length);
+      else this.block(frame, input, from, from + length);
       from += length + ((flags & 16) === 0 ? 0 : 4);
     }
   }
 
   private store(source: Buffer, from: number, length: number): void {
-    this.ensure(length);
+    this.ensure(this.at, length);
     source.copy(this.out, this.at, from, from + length);
     this.at += length;
   }
 
-  private ensure(more: number): void {
-    // Eight spare bytes: matches are copied four bytes at a time and may write past their end.
-    const needed = this.at + more + 8;
+  private take(out: Buffer<ArrayBuffer>): void { this.out = out; this.view = new DataView(out.buffer); }
+
+  /** Room for `more` bytes from `at` on, and for the spare ones. */
+  private ensure(at: number, more: number): void {
+    const needed = at + more + SPARE;
     if (needed <= this.out.length) return;
     if (needed > MOST_DECODED_BYTES) throw corrupt();
-    const grown = Buffer.allocUnsafeSlow(Math.max(Math.min(this.out.length * 2, MOST_DECODED_BYTES), needed));
-    this.out.copy(grown, 0, 0, this.at);
-    this.out = grown;
-    this.view = new DataView(grown.buffer);
+    const old = this.out;
+    this.take(Buffer.allocUnsafeSlow(Math.max(Math.min(old.length * 2, MOST_DECODED_BYTES), needed)));
+    old.copy(this.out, 0, 0, at);
   }
 
-  private block(source: Buffer, start: number, end: number): void {
-    let from = start;
+  private block(source: Buffer, input: DataView, start: number, end: number): void {
+    let from = start, { at, out, view } = this;
     while (from < end) {
       const token = source[from++] ?? 0;
       let length = token >>> 4;
       if (length === 15) for (let more = 255; more === 255; length += more) { if (from >= end) throw corrupt(); more = source[from++] ?? 0; }
       if (length > end - from) throw corrupt();
-      this.ensure(length);
-      if (length > 32) source.copy(this.out, this.at, from, from + length);
-      else { const { out, at } = this; for (let i = 0; i < length; i++) out[at + i] = source[from + i] ?? 0; }
-      this.at += length;
+      if (at + length + SPARE > out.length) { this.ensure(at, length); ({ out, view } = this); }
+      if (length > LONG || from + length + SPARE > source.length) source.copy(out, at, from, from + length);
+      else for (let i = 0; i < length; i += 8) { view.setInt32(at + i, input.getInt32(from + i, true), true); view.setInt32(at + i + 4, input.getInt32(from + i + 4, true), true); }
+      at += length;
       from += length;
-      if (from === end) return;
+      if (from === end) break;
       if (from + 2 > end) throw corrupt();
       const distance = (source[from] ?? 0) | ((source[from + 1] ?? 0) << 8);
       from += 2;
-      length = token & 15;
-      if (length === 15) for (let more = 255; more === 255; length += more) { if (from >= end) throw corrupt(); more = source[from++] ?? 0; }
-      this.match(distance, length + 4);
+      length = (token & 15) + 4;
+      if (length === 19) for (let more = 255; more === 255; length += more) { if (from >= end) throw corrupt(); more = source[from++] ?? 0; }
+      if (distance === 0 || distance > at) throw corrupt();
+      if (at + length + SPARE > out.length) { this.ensure(at, length); ({ out, view } = this); }
+      if (length > LONG && distance >= length) out.copyWithin(at, at - distance, at - distance + length);
+      else if (distance >= 8) for (let to = at, stop = at + length; to < stop; to += 8) { view.setInt32(to, view.getInt32(to - distance, true), true); view.setInt32(to + 4, view.getInt32(to + 4 - distance, true), true); }
+      else for (let to = at, stop = at + length; to < stop; to++) out[to] = out[to - distance] ?? 0;
+      at += length;
     }
-  }
-
-  private match(distance: number, length: number): void {
-    if (distance === 0 || distance > this.at) throw corrupt();
-    this.ensure(length);
-    const { out, at, view } = this;
-    if (distance >= length && length > 128) out.copyWithin(at, at - distance, at - distance + length);
-    else if (distance >= 4) for (let i = 0; i < length; i += 4) view.setInt32(at + i, view.getInt32(at + i - distance, true), true);
-    else for (let i = 0; i < length; i++) out[at + i] = out[at + i - distance] ?? 0;
-    this.at = at + length;
+    this.at = at;
   }
 }
 

@@ -15,7 +15,7 @@ import { crc32c } from '@node-rs/crc32';
 import { ByteWriter } from '../api/byte-writer.ts';
 import { DataError } from '../api/errors.ts';
 import type { EncodedHeader } from '../api/plugin.ts';
-import { type Codec, codecById, codecByName } from './compression.ts';
+import { type Codec, codecById, codecByName, DecodeRoom } from './compression.ts';
 import { corruptBatch } from './payload.ts';
 import type { BatchBody, Compression } from './log.ts';
 import { headersSection } from './record-headers.ts';
@@ -183,8 +183,9 @@ export interface SplitRecords {
   readonly headersAt: Int32Array;
 }
 
-/** The arrays of a split, kept from one batch to the next; see {@link splitBatch}. */
+/** The arrays and the bytes of a split, kept from one batch to the next; see {@link splitBatch}. */
 export class SplitScratch {
+  readonly bytes = new DecodeRoom();
   private room = 0;
   private arrays: readonly Int32Array[] = [];
   private deltas = new Float64Array(0);
@@ -200,16 +201,19 @@ export class SplitScratch {
   }
 }
 
+/** For answers that are copied out at once. */
+const passing = new DecodeRoom();
+
 /**
  * Checks the CRC, decompresses and splits. With a scratch the answer (its arrays, which may be longer than `length`,
- * and its buffer) is valid until the next `splitBatch` of this thread; without one it is the caller's to keep.
+ * and its buffer) is valid until the next split with that scratch; without one it is the caller's to keep.
  * Throws DataError BATCH_CORRUPT for anything that does not parse to the byte.
  */
 export function splitBatch(batch: Buffer, scratch?: SplitScratch): SplitRecords {
   const header = batchHeader(batch);
   if (header.length !== batch.length) throw corruptBatch(`length says ${header.length}, there are ${batch.length} bytes`);
   if (crc32c(batch.subarray(CRC_START)) !== batch.readUInt32BE(17)) throw corruptBatch('the checksum does not match');
-  const buffer = payloadOf(batch, header.codec, scratch === undefined);
+  const buffer = payloadOf(batch, header.codec, scratch?.bytes);
   const n = header.count;
   if (n < 0 || n > buffer.length) throw corruptBatch(`count ${n} cannot be`);
   const { columns, deltas } = (scratch ?? new SplitScratch()).take(n);
@@ -225,15 +229,15 @@ export function splitBatch(batch: Buffer, scratch?: SplitScratch): SplitRecords 
   return split;
 }
 
-function payloadOf(batch: Buffer, codec: number, keep: boolean): Buffer {
+function payloadOf(batch: Buffer, codec: number, room: DecodeRoom | undefined): Buffer {
   const payload = batch.subarray(HEADER_BYTES);
   if (codec === 0) return payload;
   let bytes: Buffer;
-  try { bytes = codecById(codec).decompress(payload); } catch (error) {
+  try { bytes = codecById(codec).decompress(payload, room ?? passing); } catch (error) {
     throw error instanceof DataError ? error : corruptBatch(`its records cannot be decompressed: ${(error as Error).message}`);
   }
-  // A decoder answers with its own buffer, which the next batch overwrites.
-  return keep ? Buffer.from(bytes) : bytes;
+  // A decoder answers with a buffer that the next batch overwrites.
+  return room === undefined ? Buffer.from(bytes) : bytes;
 }
 
 const longCursor = { at: 0 };

@@ -8,7 +8,7 @@ import type { Logger } from '../api/logger.ts';
 import type { Metrics } from '../api/metrics.ts';
 import type { AssignedPartition, JsonOptions, PartitionPosition, SinkBatch, SinkRecord, SinkTask, TopicPartition } from '../api/plugin.ts';
 import type { Log } from '../log/log.ts';
-import { splitBatch } from '../log/record-batch.ts';
+import { SplitScratch, splitBatch } from '../log/record-batch.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { PartitionFeed, type Arrival } from './partition-feed.ts';
 import { isShared, type PartitionShare } from './partition-share.ts';
@@ -56,6 +56,8 @@ class Run {
   private readonly seen = new Set<string>();
   /** Next offset to hand over, by partition, and what identifies the topic that it belongs to. */
   private readonly consumed = new Map<string, PartitionPosition>();
+  /** A batch is done with when the task has taken it in, so the next one may use its memory. */
+  private readonly scratch = new SplitScratch();
   private dirty = false;
   private oldest = 0;
   private lastFlush = performance.now();
@@ -65,7 +67,7 @@ class Run {
     this.pipeline = pipeline;
     this.signal = signal;
     this.feed = new PartitionFeed(pipeline.log, READ_AHEAD_BYTES, signal);
-    const key = pipeline.converters.key.plainJson, value = pipeline.converters.value.plainJson;
+    const key = pipeline.converters.key.readableJson, value = pipeline.converters.value.readableJson;
     this.plain = key !== undefined && value !== undefined && pipeline.transforms.length === 0 ? { keySchemas: key.schemas, valueSchemas: value.schemas } : undefined;
   }
 
@@ -133,7 +135,7 @@ class Run {
     for (const batch of arrival.batches) {
       const position = this.consumed.get(arrival.key);
       if (position === undefined) return;
-      const split = splitBatch(batch.bytes);
+      const split = splitBatch(batch.bytes, this.scratch);
       let first = 0;
       while (first < split.length && split.baseOffset + (split.offsetDelta[first] ?? 0) < position.offset) first++;
       const count = split.length - first;

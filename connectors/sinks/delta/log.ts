@@ -9,10 +9,9 @@ import { Parquet } from '../tables/parquet.ts';
 import type { CommitOutcome } from '../tables/table.ts';
 import { type Action, decodeActions, encodeActions, versionName } from './format/actions.ts';
 import { LogState } from './format/state.ts';
+import { cleanUpLog, removedBefore } from './retention.ts';
 
 const CHECKPOINT_EVERY = 10;
-/** Removed files stay in checkpoints this long, for readers of older versions (Delta's default). */
-const REMOVED_KEPT_MS = 7 * 24 * 3_600_000;
 const DV = 'STRUCT(storageType VARCHAR, pathOrInlineDv VARCHAR, "offset" INTEGER, sizeInBytes INTEGER, cardinality BIGINT)';
 const MAP = 'MAP(VARCHAR, VARCHAR)';
 /** Columns of a checkpoint (PROTOCOL.md, "Checkpoint Schema"), as DuckDB reads them out of JSON. */
@@ -26,7 +25,7 @@ const CHECKPOINT: Readonly<Record<string, string>> = {
 
 export class DeltaLog {
   readonly folder: string;
-  readonly state = new LogState();
+  state = new LogState();
   constructor(location: string) { this.folder = join(location, '_delta_log'); }
 
   /** Brings the state up to the newest version. False when there is no table. */
@@ -40,23 +39,42 @@ export class DeltaLog {
   private async read(): Promise<boolean> {
     const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => { if (error.code === 'ENOENT') return []; throw error; });
     const versions = names.flatMap(name => (/^\d{20}\.json$/.test(name) ? [Number(name.slice(0, 20))] : [])).sort((a, b) => a - b);
-    if (this.state.version < 0) await this.fromCheckpoint();
-    for (const version of versions) if (version > this.state.version) this.state.apply(version, decodeActions(await readFile(this.path(version), 'utf8')));
+    const next = versions.find(version => version > this.state.version) ?? -1;
+    // Old versions are taken away in time: then only a checkpoint knows what they said.
+    if (this.state.version < 0 || next > this.state.version + 1) this.state = await this.newestCheckpoint(names);
+    for (const version of versions) {
+      if (version <= this.state.version) continue;
+      if (version !== this.state.version + 1) throw new FatalError(`The log of Delta table ${this.folder} goes on with version ${version} behind ${this.state.version}, without a checkpoint that can be read in between`, { code: 'DELTA_LOG_DAMAGED', hint: 'Restore the missing versions or the checkpoint from a backup, or move the table away and reset the offsets of this sink.' });
+      this.state.apply(version, decodeActions(await readFile(this.path(version), 'utf8')));
+    }
     return this.state.metadata !== undefined;
   }
   private path(version: number): string { return join(this.folder, `${versionName(version)}.json`); }
 
-  private async fromCheckpoint(): Promise<void> {
-    const pointer = await readFile(join(this.folder, '_last_checkpoint'), 'utf8').catch(() => undefined);
-    if (pointer === undefined) return;
-    const { version, parts } = JSON.parse(pointer) as { readonly version: number; readonly parts?: number };
-    if (parts !== undefined) return;
+  /** The state of the newest checkpoint that can be read, in one file or in several; an empty one without any. */
+  private async newestCheckpoint(names: readonly string[]): Promise<LogState> {
+    const files = new Map<number, string[]>();
+    for (const name of names.filter(one => /^\d{20}\.checkpoint(\.\d{10}\.\d{10})?\.parquet$/.test(one)).sort()) {
+      const version = Number(name.slice(0, 20)), parts = Number(/\.(\d{10})\.parquet$/.exec(name)?.[1] ?? 1), known = files.get(version) ?? [];
+      if (parts > 1 || known.length === 0) files.set(version, [...known, name]);
+    }
+    const state = new LogState();
+    for (const [version, parts] of [...files].sort(([a], [b]) => b - a)) {
+      const actions = await this.checkpointActions(parts);
+      if (actions === undefined) continue;
+      state.apply(version, actions);
+      break;
+    }
+    return state;
+  }
+
+  /** Undefined for a checkpoint that cannot be read: that costs time, and not the table while the commits before it are there. */
+  private async checkpointActions(parts: readonly string[]): Promise<readonly Action[] | undefined> {
+    if (Number(/\.(\d{10})\.parquet$/.exec(parts[0] ?? '')?.[1] ?? 1) !== parts.length) return undefined;
     await using duck = await Parquet.open(64 * 1_048_576);
     const columns = Object.keys(CHECKPOINT).map(name => `to_json(${name})::VARCHAR AS ${name}`).join(', ');
-    const rows = await duck.query(`SELECT ${columns} FROM read_parquet(${literal(join(this.folder, `${versionName(version)}.checkpoint.parquet`))})`).catch(() => undefined);
-    // An unreadable checkpoint costs time, not the table: the commits are all there.
-    if (rows === undefined) return;
-    this.state.apply(version, rows.map(row => Object.fromEntries(Object.entries(row).flatMap(([name, text]) => (typeof text === 'string' && text !== 'null' ? [[name, withoutNulls(JSON.parse(text))]] : []))) as Action));
+    const rows = await duck.query(`SELECT ${columns} FROM read_parquet([${parts.map(part => literal(join(this.folder, part))).join(', ')}])`).catch(() => undefined);
+    return rows?.map(row => Object.fromEntries(Object.entries(row).flatMap(([name, text]) => (typeof text === 'string' && text !== 'null' ? [[name, withoutNulls(JSON.parse(text))]] : []))) as Action);
   }
 
   /** Puts the version after the present one, if nobody has; outcomes and errors are those of `putIfAbsent`. */
@@ -67,11 +85,12 @@ export class DeltaLog {
     return outcome;
   }
 
-  /** Writes a checkpoint when one is due. */
+  /** Writes a checkpoint when one is due, and lets go of what is older than the table's properties want. */
   async checkpoint(): Promise<void> {
-    const { version } = this.state;
+    const { version, metadata } = this.state, now = Date.now(), properties = metadata?.configuration ?? {};
     if (version === 0 || version % CHECKPOINT_EVERY !== 0) return;
-    const actions = this.state.actions(Date.now() - REMOVED_KEPT_MS);
+    this.state.forgetRemoved(removedBefore(properties, now));
+    const actions = this.state.actions();
     const draft = join(this.folder, `.${randomUUID()}.tmp`), target = join(this.folder, `${versionName(version)}.checkpoint.parquet`);
     try {
       await writeFile(`${draft}.json`, encodeActions(actions));
@@ -82,9 +101,11 @@ export class DeltaLog {
       await syncFile(target);
       await replace(join(this.folder, '_last_checkpoint'), JSON.stringify({ version, size: actions.length }));
     } finally { for (const name of [draft, `${draft}.json`]) await unlink(name).catch(() => undefined); }
+    await cleanUpLog(this.folder, properties, now);
   }
 }
 
+/** Puts a file in the place of another at once. */
 async function replace(path: string, text: string): Promise<void> {
   const draft = `${path}.${randomUUID()}.tmp`;
   const handle = await open(draft, 'w');

@@ -53,13 +53,19 @@ export class ColumnBuffer {
     if (this.width === 0) this.arena = Buffer.allocUnsafe(FIRST_ARENA);
   }
 
+  /** Takes all rows out. Memory is kept for the next ones; of the arena only what these had a use for. */
+  clear(): void {
+    if (roomFor(this.arenaEnd, FIRST_ARENA) < this.arena.length / 4) this.arena = Buffer.allocUnsafe(FIRST_ARENA);
+    this.arenaEnd = 0;
+    this.nested.length = 0;
+  }
+
   private get stride(): number { return this.width === 0 ? 8 : Math.max(this.width, 0); }
 
   /** Makes room for `rows` rows. */
   reserve(rows: number): void {
     if (rows <= this.rows) return;
-    let capacity = this.rows;
-    while (capacity < rows) capacity *= 2;
+    const capacity = roomFor(rows, this.rows);
     const state = new Uint8Array(capacity);
     state.set(this.state);
     this.state = state;
@@ -72,8 +78,8 @@ export class ColumnBuffer {
     this.rows = capacity;
   }
 
-  /** Memory held, in bytes. Nested values are estimated. */
-  get size(): number { return this.bytes.byteLength + this.state.byteLength + this.arena.byteLength + this.nested.length * 64; }
+  /** Memory that the values in room for `rows` rows need, in bytes. Nested values are estimated. */
+  sizeFor(rows: number): number { return rows * (this.stride + 1) + (this.width === 0 ? roomFor(this.arenaEnd, FIRST_ARENA) : 0) + this.nested.length * 64; }
 
   setNull(row: number): void { this.state[row] = NULL; }
   setUnavailable(row: number): void { this.state[row] = UNAVAILABLE; unavailable.cells++; }
@@ -134,9 +140,7 @@ export class ColumnBuffer {
     this.arenaEnd = (this.words[row * 2] ?? 0) + length;
   }
   private growArena(needed: number): void {
-    let capacity = Math.max(this.arena.length, FIRST_ARENA);
-    while (capacity < needed) capacity *= 2;
-    const arena = Buffer.allocUnsafe(capacity);
+    const arena = Buffer.allocUnsafe(roomFor(needed, Math.max(this.arena.length, FIRST_ARENA)));
     this.arena.copy(arena, 0, 0, this.arenaEnd);
     this.arena = arena;
   }
@@ -169,10 +173,12 @@ export class ColumnBuffer {
 
 /** All buffered rows of one table. */
 export class RowBuffer {
-  readonly columns: readonly ColumnBuffer[];
+  columns: readonly ColumnBuffer[];
   /** Number of rows, those that were overwritten since included. */
   rows = 0;
+  /** Room that the rows so far have asked for, and the most since the memory was new. */
   private capacity = FIRST_ROWS;
+  private held = FIRST_ROWS;
 
   constructor(columns: readonly Column[]) { this.columns = columns.map(column => new ColumnBuffer(column)); }
 
@@ -187,5 +193,21 @@ export class RowBuffer {
   }
   /** Takes the newest row back. */
   drop(): void { this.rows--; }
-  get size(): number { return this.columns.reduce((sum, column) => sum + column.size, 0); }
+  /** Takes all rows out. Memory is kept for the next ones, unless these had little use for it. */
+  clear(): void {
+    this.held = Math.max(this.held, this.capacity);
+    if (this.capacity < this.held / 4) { this.columns = this.columns.map(({ column }) => new ColumnBuffer(column)); this.held = FIRST_ROWS; }
+    for (const column of this.columns) column.clear();
+    this.rows = 0;
+    this.capacity = FIRST_ROWS;
+  }
+  /** Memory that the rows need, in bytes. */
+  get size(): number { let sum = 0; for (const column of this.columns) sum += column.sizeFor(this.capacity); return sum; }
+}
+
+/** `first` doubled until it holds `needed`. */
+export function roomFor(needed: number, first: number): number {
+  let room = first;
+  while (room < needed) room *= 2;
+  return room;
 }

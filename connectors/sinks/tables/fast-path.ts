@@ -9,14 +9,8 @@ import type { TableWriter } from './table-writer.ts';
 export class FastPath {
   private readonly parsers = new Map<string, EnvelopeParser>();
 
-  /** Takes record `i` in and returns its table; undefined when it has to go the general way (nothing is changed then). */
-  take(batch: SinkBatch, i: number, isNews: (writer: TableWriter) => boolean): TableWriter | undefined {
-    const { json } = batch;
-    if (json === undefined) return undefined;
-    const parser = this.parsers.get(batch.topic);
-    if (parser === undefined || !isNews(parser.writer)) return undefined;
-    return parser.take(json, i) ? parser.writer : undefined;
-  }
+  /** The parser for records of this batch, when there is one. What {@link learn} and {@link forget} do may change it. */
+  parserOf({ json, topic }: SinkBatch): EnvelopeParser | undefined { return json === undefined ? undefined : this.parsers.get(topic); }
 
   learn(batch: SinkBatch, i: number, writer: TableWriter, binding: Binding, facts: NameFacts): void {
     const { json } = batch;

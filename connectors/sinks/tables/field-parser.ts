@@ -14,7 +14,7 @@ export type FieldParser = (b: Buffer, at: number, cell: ColumnBuffer, row: numbe
 let whole = 0;
 /** Days below this are Debezium's infinities and what DuckDB has no date for. */
 const LEAST_DAY = -2_147_000_000;
-const MINUS = 0x2d, ZERO = 0x30, NINE = 0x39, QUOTE = 0x22, BACKSLASH = 0x5c;
+const MINUS = 0x2d, POINT = 0x2e, COMMA = 0x2c, CLOSE = 0x7d, ZERO = 0x30, NINE = 0x39, QUOTE = 0x22, BACKSLASH = 0x5c;
 
 /** `placeholder` stands for a value that the source did not send. */
 export function fieldParser(schema: Schema, column: Column, placeholder: string): FieldParser {
@@ -45,7 +45,7 @@ function valueParser(schema: Schema, column: Column, placeholder: string): Field
     case 'uuid': return schema.type === 'string' ? intoUuid : general;
     case 'timestamptz': return schema.type === 'string' ? intoZoned : general;
     case 'binary': return schema.type === 'bytes' ? binaryParser(Buffer.from(placeholder)) : general;
-    case 'decimal': return semantic === 'Decimal' && schema.type === 'bytes' && Number(schema.parameters?.['scale']) === column.type.scale ? intoDecimal(column.type.precision) : general;
+    case 'decimal': return semantic === 'Decimal' && schema.type === 'bytes' && Number(schema.parameters?.['scale']) === column.type.scale ? intoDecimal(column.type.precision, column.type.scale) : general;
     default: return general;
   }
 }
@@ -103,13 +103,57 @@ const intoBoolean: FieldParser = (b, at, cell, row) => {
   return -1;
 };
 
+/** Powers of ten that a double holds exactly. */
+const TENS = Float64Array.from({ length: 23 }, (_, power) => 10 ** power);
+let plain = 0;
+/**
+ * Decimal text of up to 15 digits without an exponent into `plain`; position after it, or -1. Digits and power are exact
+ * then, so their quotient is the double that is nearest to the text (Clinger, "How to Read Floating Point Numbers Accurately").
+ */
+function shortDecimal(b: Buffer, at: number): number {
+  const negative = b[at] === MINUS, first = negative ? at + 1 : at;
+  let i = first, value = 0, point = -1;
+  for (;; i++) {
+    const byte = b[i] ?? 0;
+    if (byte >= ZERO && byte <= NINE) value = value * 10 + (byte - ZERO);
+    else if (byte === POINT && point < 0) point = i;
+    else break;
+  }
+  const next = b[i];
+  if (i - first > 15 || i === first || (next !== COMMA && next !== CLOSE)) return -1;
+  if (point >= 0) value /= TENS[i - point - 1] ?? 1;
+  plain = negative ? -value : value;
+  return i;
+}
+
+/** As {@link shortDecimal}, but times ten to the power of `scale`: a whole number, or -1. */
+function scaledNumber(b: Buffer, at: number, scale: number): number {
+  const negative = b[at] === MINUS, first = negative ? at + 1 : at;
+  let i = first, value = 0, point = -1;
+  for (;; i++) {
+    const byte = b[i] ?? 0;
+    if (byte >= ZERO && byte <= NINE) value = value * 10 + (byte - ZERO);
+    else if (byte === POINT && point < 0) point = i;
+    else break;
+  }
+  const next = b[i], missing = scale - (point < 0 ? 0 : i - point - 1);
+  if (i - first > 15 || i === first || missing < 0 || (next !== COMMA && next !== CLOSE)) return -1;
+  value *= TENS[missing] ?? Number.NaN;
+  if (!Number.isSafeInteger(value)) return -1;
+  plain = negative ? -value : value;
+  return i;
+}
+
 function intoDouble(single: boolean): FieldParser {
   return (b, at, cell, row) => {
-    const end = skipValue(b, at);
-    if (end < 0 || b[at] === QUOTE) return -1;
-    const value = Number(b.toString('latin1', at, end));
-    if (Number.isNaN(value)) return -1;
-    if (single) cell.setFloat(row, value); else cell.setDouble(row, value);
+    let end = shortDecimal(b, at);
+    if (end < 0) {
+      end = skipValue(b, at);
+      if (end < 0 || b[at] === QUOTE) return -1;
+      plain = Number(b.toString('latin1', at, end));
+      if (Number.isNaN(plain)) return -1;
+    }
+    if (single) cell.setFloat(row, plain); else cell.setDouble(row, plain);
     return end;
   };
 }
@@ -191,11 +235,16 @@ function binaryParser(placeholder: Buffer): FieldParser {
 const SIXTY_FOUR = new Int8Array(128).fill(-1);
 Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/').forEach((byte, value) => { SIXTY_FOUR[byte] = value; });
 
-/** Base64 of two's-complement bytes, up to six of them. */
-function intoDecimal(precision: number): FieldParser {
+/** Base64 of two's-complement bytes, up to six of them; or a plain number (decimal.format=NUMERIC). */
+function intoDecimal(precision: number, scale: number): FieldParser {
   const limit = 10 ** Math.min(precision, 15);
   return (b, at, cell, row) => {
-    if (b[at] !== QUOTE) return -1;
+    if (b[at] !== QUOTE) {
+      const end = scaledNumber(b, at, scale);
+      if (end < 0 || plain >= limit || plain <= -limit) return -1;
+      cell.setUnscaledSafe(row, plain);
+      return end;
+    }
     let i = at + 1, value = 0, characters = 0;
     for (; i < at + 9; i++) {
       const byte = b[i] ?? 0, digit = byte < 128 ? SIXTY_FOUR[byte] ?? -1 : -1;

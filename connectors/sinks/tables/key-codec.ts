@@ -9,7 +9,7 @@ import { FatalError } from '../../../runtime/api/errors.ts';
 export class KeyCodec {
   /** True when equal hashes mean equal keys. */
   readonly exact: boolean;
-  /** The key encoded last: `bytes[0, length)`, and its hash. */
+  /** The key encoded last: `bytes[0, length)`, which an exact one need not have, and its hash. */
   bytes: Buffer = Buffer.allocUnsafe(256);
   length = 0;
   high = 0;
@@ -24,6 +24,8 @@ export class KeyCodec {
 
   /** Encodes the key of one row. False when a part of it is null that must not be, or was left out by the source. */
   encode(columns: readonly ColumnBuffer[], row: number): boolean {
+    const [first] = columns;
+    if (this.exact && first !== undefined && first.width >= 4) return this.encodeWords(first, row);
     let at = 0;
     for (const { column, state, width, bytes, words, arena } of columns) {
       const present = state[row] === PRESENT;
@@ -48,6 +50,16 @@ export class KeyCodec {
     }
     this.length = at;
     this.hash();
+    return true;
+  }
+
+  /** A key that is its own hash: `bytes` is not looked at then. */
+  private encodeWords({ state, width, words }: ColumnBuffer, row: number): boolean {
+    if (state[row] !== PRESENT) return false;
+    this.length = width;
+    if (width === 4) { this.low = (words[row] ?? 0) >>> 0; this.high = 0; return true; }
+    this.low = (words[row * 2] ?? 0) >>> 0;
+    this.high = (words[row * 2 + 1] ?? 0) >>> 0;
     return true;
   }
 

@@ -1,7 +1,8 @@
 /** The last operation on each key since the last commit: an entry per key, compared by its bytes. */
+import { roomFor } from './column-buffer.ts';
 import { type KeyCodec, slotOf } from './key-codec.ts';
 
-const FIRST = 1024;
+const FIRST = 1024, FIRST_ARENA = 16 * 1024;
 
 export class LastWrite {
   /** Number of entries; they are numbered in order of first sight. */
@@ -15,11 +16,20 @@ export class LastWrite {
   private start = new Int32Array(FIRST);
   private length = new Int32Array(FIRST);
   private slots = new Int32Array(FIRST * 2).fill(-1);
-  private arena = Buffer.allocUnsafe(16 * 1024);
+  private arena = Buffer.allocUnsafe(FIRST_ARENA);
   private arenaEnd = 0;
 
-  /** Bytes held. */
-  get size(): number { return this.row.length * 21 + this.slots.byteLength + this.arena.length; }
+  /** Memory that the entries need, in bytes. */
+  get size(): number { return roomFor(this.count, FIRST) * 29 + roomFor(this.arenaEnd, FIRST_ARENA); }
+
+  /** Takes all entries out. The memory stays for the next ones, unless these had little use for it. */
+  clear(): void {
+    if (roomFor(this.count, FIRST) < this.row.length / 4) this.resize(FIRST);
+    if (roomFor(this.arenaEnd, FIRST_ARENA) < this.arena.length / 4) this.arena = Buffer.allocUnsafe(FIRST_ARENA);
+    this.slots.fill(-1);
+    this.count = 0;
+    this.arenaEnd = 0;
+  }
 
   /** Entry of the key that `codec` encoded last, or -1. */
   find(codec: KeyCodec): number {
@@ -73,15 +83,20 @@ export class LastWrite {
   }
 
   private grow(): void {
-    const capacity = this.row.length * 2;
-    const copy = <T extends Int32Array | Uint32Array | Uint8Array>(from: T, to: T): T => { to.set(from); return to; };
+    this.resize(this.row.length * 2);
+    this.slots.fill(-1);
+    for (let entry = 0; entry < this.count; entry++) this.link(entry);
+  }
+
+  /** Arrays of another length, with the entries that they hold. */
+  private resize(capacity: number): void {
+    const copy = <T extends Int32Array | Uint32Array | Uint8Array>(from: T, to: T): T => { to.set(from.subarray(0, capacity)); return to; };
     this.row = copy(this.row, new Int32Array(capacity));
     this.live = copy(this.live, new Uint8Array(capacity));
     this.low = copy(this.low, new Uint32Array(capacity));
     this.high = copy(this.high, new Uint32Array(capacity));
     this.start = copy(this.start, new Int32Array(capacity));
     this.length = copy(this.length, new Int32Array(capacity));
-    this.slots = new Int32Array(capacity * 2).fill(-1);
-    for (let entry = 0; entry < this.count; entry++) this.link(entry);
+    this.slots = new Int32Array(capacity * 2);
   }
 }

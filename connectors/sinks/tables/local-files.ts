@@ -1,7 +1,7 @@
 /** What every table format on local disk does with files: durable, put once under a name, below a warehouse. */
 import { randomUUID } from 'node:crypto';
-import { constants, existsSync, statSync } from 'node:fs';
-import { access, link, mkdir, open, unlink, writeFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { link, mkdir, open, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Problem } from '../../../runtime/api/config.ts';
 import { RetriableError } from '../../../runtime/api/errors.ts';
@@ -27,7 +27,17 @@ export async function syncFile(path: string): Promise<void> {
 
 /** Makes a folder and those above it. Throws RetriableError WAREHOUSE_DISK. */
 export async function makeFolder(path: string): Promise<void> {
-  try { await mkdir(path, { recursive: true }); } catch (error) { throw diskError(error, path); }
+  try { await makeAll(path); } catch (error) { throw diskError(error, path); }
+}
+/** Node's own `recursive` tries for ever where a file system takes no folders, as /proc. Throws what the system says. */
+async function makeAll(path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = resolve(path); await isMissing(at) && dirname(at) !== at; at = dirname(at)) missing.push(at);
+  for (const folder of missing.reverse()) await mkdir(folder).catch(unless('EEXIST'));
+}
+function isMissing(path: string): Promise<boolean> { return stat(path).then(() => false, unless('ENOENT')).then(answer => answer ?? true); }
+function unless(expected: string): (error: NodeJS.ErrnoException) => undefined {
+  return error => { if (error.code !== expected) throw error; return undefined; };
 }
 
 /** A new file, on the disk when it resolves. Throws RetriableError WAREHOUSE_DISK. */
@@ -51,7 +61,7 @@ export function tableFolder(warehouse: string, name: readonly string[]): string 
 export async function putIfAbsent(path: string, text: string, taken: () => Promise<boolean> = () => Promise.resolve(false)): Promise<CommitOutcome> {
   const folder = dirname(path), draft = join(folder, `.${randomUUID()}.tmp`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeAll(folder);
     await writeFile(draft, text, { flush: true });
   } catch (error) { await unlink(draft).catch(() => undefined); throw diskError(error, folder); }
   try {
@@ -79,14 +89,17 @@ function firstFolder(path: string): string {
 /** Problems of a warehouse: it can be written to and has hard links, by which commits are made atomic. */
 export async function warehouseProblems(folder: string): Promise<readonly Problem[]> {
   if (/^[a-z][a-z0-9+.-]*:/i.test(folder)) return [{ option: 'warehouse', message: `Only local paths are supported so far, not ${folder.split(':')[0] ?? ''}:` }];
-  const probe = join(folder, `.${randomUUID()}.probe`);
+  // A look leaves nothing behind: a folder that is not there yet is made by the first table.
+  const at = join(firstFolder(folder), `.${randomUUID()}.probe`), probe = join(at, 'file');
   try {
-    // A look leaves nothing behind: a folder that is not there yet is made by the first table.
-    if (!existsSync(folder)) { await access(firstFolder(folder), constants.W_OK | constants.X_OK); return []; }
+    await mkdir(at);
     await writeFile(probe, '');
     await link(probe, `${probe}.link`);
     return [];
   } catch (error) {
     return [{ option: 'warehouse', message: `Folder ${folder} cannot be written to or lacks hard links (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}): choose another, or give this user write access` }];
-  } finally { for (const name of [probe, `${probe}.link`]) await unlink(name).catch(() => undefined); }
+  } finally {
+    for (const name of [probe, `${probe}.link`]) await unlink(name).catch(() => undefined);
+    await rmdir(at).catch(() => undefined);
+  }
 }

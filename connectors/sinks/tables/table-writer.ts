@@ -32,11 +32,13 @@ export class TableWriter {
   readonly table: LakeTable;
   private readonly options: WriterOptions;
   private buffer: RowBuffer;
+  /** The table's columns that the buffer was made for. */
+  private columns: readonly Column[];
   private keyCells: readonly ColumnBuffer[];
   /** One-row columns into which the keys of deletes are decoded. */
   private keyScratch: readonly ColumnBuffer[];
   private codec: KeyCodec;
-  private last = new LastWrite();
+  private readonly last = new LastWrite();
   private locator: KeyLocator;
   private replaceAll = false;
   /** Rows with a value that has to be fetched from the table, and the entry under whose key it lies. */
@@ -47,7 +49,8 @@ export class TableWriter {
   constructor(table: LakeTable, options: WriterOptions) {
     this.table = table;
     this.options = options;
-    this.buffer = new RowBuffer(table.columns);
+    this.columns = table.columns;
+    this.buffer = new RowBuffer(this.columns);
     this.keyCells = this.keyColumnsOf(this.buffer);
     this.keyScratch = this.keyCells.map(cell => new ColumnBuffer(cell.column));
     this.codec = new KeyCodec(this.keyCells);
@@ -107,14 +110,16 @@ export class TableWriter {
   /** Forgets what is buffered and takes the table's present columns. */
   private reset(): void {
     this.bindings.clear();
+    this.columns = this.table.columns;
+    this.buffer = new RowBuffer(this.columns);
     this.clear();
     this.keyScratch = this.keyCells.map(cell => new ColumnBuffer(cell.column));
     this.codec = new KeyCodec(this.keyCells);
   }
   private clear(): void {
-    this.buffer = new RowBuffer(this.table.columns);
+    this.buffer.clear();
     this.keyCells = this.keyColumnsOf(this.buffer);
-    this.last = new LastWrite();
+    this.last.clear();
     this.absent.clear();
     this.replaceAll = false;
     this.touched = false;
@@ -206,7 +211,7 @@ export class TableWriter {
       const places = this.options.upsert && !this.replaceAll ? await this.locator.locate(this.last, this.codec) : [];
       if (written === undefined && rows.length > 0) {
         await this.fetchAbsent(places);
-        written = await this.options.parquet.write(this.buffer, rows, this.table.columns, await this.table.newDataFile());
+        written = await this.options.parquet.write(this.buffer, rows, this.columns, await this.table.newDataFile());
       }
       const change = await this.change(places, written, tokens);
       if (await this.attempt(change, signal)) { this.committed(places, written, rows); return; }
@@ -275,8 +280,8 @@ export class TableWriter {
 
   private committed(places: readonly Place[], written: WrittenFile | undefined, rows: Int32Array): void {
     if (this.options.upsert) this.locator.apply({ places, written: written?.path, rows, last: this.last, replaceAll: this.replaceAll });
-    // After a conflict the table may have columns that others added.
-    if (this.buffer.columns.length === this.table.columns.length) this.clear(); else this.reset();
+    // After a conflict the table may have columns that others added or widened.
+    if (this.columns === this.table.columns) this.clear(); else this.reset();
   }
 
   /** A token of ours that moved without us: another worker has had the task meanwhile, or has it now. The table's position counts; from there a new start goes on. */

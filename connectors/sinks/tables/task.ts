@@ -1,9 +1,10 @@
 /** The one SinkTask of all table formats: routes records to tables, keeps positions, flushes. */
 import type { StructSchema } from '../../../envelopes/schema.ts';
 import { DataError, FatalError } from '../../../runtime/api/errors.ts';
-import type { AssignedPartition, PartitionPosition, SinkBatch, SinkRecord, SinkTask, TaskContext } from '../../../runtime/api/plugin.ts';
+import type { AssignedPartition, PartitionPosition, RawJson, SinkBatch, SinkRecord, SinkTask, TaskContext } from '../../../runtime/api/plugin.ts';
 import { bareKey, bareOperation, bareValue } from './bare-operation.ts';
 import { columnsOf } from './column-types.ts';
+import type { EnvelopeParser } from './envelope-parser.ts';
 import { FastPath } from './fast-path.ts';
 import { Inference } from './inference.ts';
 import type { TableSinkConfig } from './options.ts';
@@ -19,6 +20,9 @@ interface Input extends AssignedPartition {
   /** Next offset to take in. */
   next: number;
 }
+
+/** Offset of the next record of a partition that is news to a table. */
+interface Standing { next: number }
 
 /** Opens the task that writes to tables of `format`. */
 export async function openTableSink(format: TableFormat, config: TableSinkConfig, context: TaskContext): Promise<SinkTask> {
@@ -39,7 +43,7 @@ class TableSinkTask implements SinkTask {
   /** Tables that a topic's records went to in this task, and the binding last used. */
   private readonly routes = new Map<string, Map<TableWriter, Binding>>();
   /** By table: partitions that it took records of, and where each stands in it. */
-  private readonly positions = new Map<TableWriter, Map<Input, number>>();
+  private readonly positions = new Map<TableWriter, Map<Input, Standing>>();
   private readonly fast = new FastPath();
   /** By table: schemas of rows and keys that came without. */
   private readonly inferences = new Map<string, { readonly rows: Inference; readonly keys: Inference }>();
@@ -98,30 +102,41 @@ class TableSinkTask implements SinkTask {
   async put(batch: SinkBatch, signal: AbortSignal): Promise<void> {
     const input = this.inputs.get(inputKey(batch));
     if (input === undefined) throw new FatalError(`Topic ${batch.topic} partition ${batch.partition} is not assigned`, { code: 'NOT_ASSIGNED', hint: 'Report this: the worker handed over a partition that it had not announced.' });
+    let way = this.fastWay(batch, input);
     for (let i = 0; i < batch.length; i++) {
       const offset = batch.offset(i);
       // What was taken in already comes again after a bad record made the runtime offer a batch record by record.
       if (offset < input.next) continue;
-      const done = this.fast.take(batch, i, writer => this.isNews(writer, input, offset));
-      if (done !== undefined) this.note(done, input, offset);
-      else await this.takeGeneral(batch, i, input, signal);
+      if (way !== undefined && offset >= way.standing.next && way.parser.take(way.json, i)) way.standing.next = offset + 1;
+      else {
+        await this.takeGeneral(batch, i, input, signal);
+        way = this.fastWay(batch, input);
+      }
       input.next = offset + 1;
     }
   }
 
-  /** False for a record that the table has taken in before a restart. */
-  private isNews(writer: TableWriter, input: Input, offset: number): boolean { return offset >= (this.place(writer).get(input) ?? this.startOf(writer, input)); }
-  private startOf(writer: TableWriter, input: Input): number {
-    const start = this.tokenOf(writer, input) ?? 0;
-    this.place(writer).set(input, start);
-    return start;
+  /** What the fast path needs for records of this batch; undefined when all of them go the general way for now. */
+  private fastWay(batch: SinkBatch, input: Input): { readonly parser: EnvelopeParser; readonly json: RawJson; readonly standing: Standing } | undefined {
+    const { json } = batch, parser = this.fast.parserOf(batch);
+    return json === undefined || parser === undefined ? undefined : { parser, json, standing: this.standing(parser.writer, input) };
   }
-  private place(writer: TableWriter): Map<Input, number> {
+
+  /** Where a partition stands in a table: at first where the table's token says. */
+  private standing(writer: TableWriter, input: Input): Standing {
+    const places = this.places(writer);
+    let standing = places.get(input);
+    if (standing === undefined) { standing = { next: this.tokenOf(writer, input) ?? 0 }; places.set(input, standing); }
+    return standing;
+  }
+  private places(writer: TableWriter): Map<Input, Standing> {
     let places = this.positions.get(writer);
     if (places === undefined) { places = new Map(); this.positions.set(writer, places); }
     return places;
   }
-  private note(writer: TableWriter, input: Input, offset: number): void { this.place(writer).set(input, Math.max(offset + 1, this.place(writer).get(input) ?? 0)); }
+  /** False for a record that the table has taken in before a restart. */
+  private isNews(writer: TableWriter, input: Input, offset: number): boolean { return offset >= this.standing(writer, input).next; }
+  private note(writer: TableWriter, input: Input, offset: number): void { const standing = this.standing(writer, input); standing.next = Math.max(offset + 1, standing.next); }
 
   private async takeGeneral(batch: SinkBatch, i: number, input: Input, signal: AbortSignal): Promise<void> {
     const record = batch.decode(i);
@@ -225,7 +240,7 @@ class TableSinkTask implements SinkTask {
 
   private async flushWriter(writer: TableWriter, signal: AbortSignal): Promise<void> {
     if (!writer.dirty) return;
-    const tokens = [...this.place(writer)].filter(([input]) => this.inputs.get(inputKey(input)) === input).map(([input, offset]): Token => ({ connector: this.context.connector, topic: input.topic, topicId: input.topicId, partition: input.partition, epoch: input.epoch, offset }));
+    const tokens = [...this.places(writer)].filter(([input]) => this.inputs.get(inputKey(input)) === input).map(([input, { next }]): Token => ({ connector: this.context.connector, topic: input.topic, topicId: input.topicId, partition: input.partition, epoch: input.epoch, offset: next }));
     await writer.flush(tokens, signal);
     this.fast.forget(writer);
     this.context.metrics.add('table_commits', 1, { table: writer.table.name.join('.') });

@@ -3,7 +3,7 @@
  * processes may open it to read. See docs/decisions for why LMDB, and for the owner record.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { ConfigError, NotFoundError } from '../../api/errors.ts';
@@ -11,6 +11,7 @@ import { parseExact, stringifyExact } from '../../api/exact-json.ts';
 import type { PartitionOffset, PartitionPosition, SourceOffset, SourcePartition, TopicPartition } from '../../api/plugin.ts';
 import type { Log, LogReader, LogWriter, PartitionRange, StateStore, TopicDescription, TopicOptions } from '../log.ts';
 import { COMPACTION, Compaction, type CompactionOptions, DELETE_RETENTION_MS } from './compaction.ts';
+import { makeFolderSync } from './folder.ts';
 import { Groups } from './groups.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { heldByAnother, type Owner, startOf, thisProcess } from './owner.ts';
@@ -46,7 +47,7 @@ export async function openEmbeddedLog(directory: string, options: EmbeddedLogOpt
   if (readOnly) await requireOwnPid(path);
   let store: Store;
   try {
-    if (!readOnly) { mkdirSync(path, { recursive: true }); await requireFree(path); }
+    if (!readOnly) { makeFolderSync(path); await requireFree(path); }
     store = openStore(path, readOnly);
     if (readOnly && !isMade(store)) { await store.root.close(); throw new ConfigError(`The log directory ${path} holds no log yet`, { code: 'LOG_MISSING', hint: 'Wait until the worker has made it, or check log.dir in the worker properties.' }); }
   } catch (error) {

@@ -41,12 +41,14 @@ export class LogState {
     if (this.commits.size > KEPT_COMMITS) { const [oldest] = this.commits; if (oldest !== undefined) this.commits.delete(oldest); }
   }
 
-  /** Everything as actions, for a checkpoint; removals older than `removedAfter` (milliseconds) are left out. */
-  actions(removedAfter: number): readonly Action[] {
+  /** Removals before this time (milliseconds) are forgotten. */
+  forgetRemoved(before: number): void { for (const [key, file] of this.removed) if (file.deletionTimestamp <= before) this.removed.delete(key); }
+
+  /** Everything as actions, for a checkpoint. */
+  actions(): readonly Action[] {
     return [
       ...(this.protocol === undefined ? [] : [{ protocol: this.protocol }]), ...(this.metadata === undefined ? [] : [{ metaData: this.metadata }]),
-      ...[...this.transactions.values()].map(txn => ({ txn })), ...[...this.files.values()].map(add => ({ add })),
-      ...[...this.removed.values()].filter(file => file.deletionTimestamp > removedAfter).map(remove => ({ remove })),
+      ...[...this.transactions.values()].map(txn => ({ txn })), ...[...this.files.values()].map(add => ({ add })), ...[...this.removed.values()].map(remove => ({ remove })),
     ];
   }
 }

@@ -21,7 +21,7 @@ const bytes = fc.uint8Array({ maxLength: 70 });
 const kinds: readonly { readonly schema: Schema; readonly values: fc.Arbitrary<Value> }[] = [
   { schema: types.INT16, values: fc.integer({ min: -32_768, max: 32_767 }) }, { schema: types.INT32, values: fc.integer() },
   { schema: types.INT64, values: fc.oneof(int64, moderate) }, { schema: types.BOOLEAN, values: fc.boolean() },
-  { schema: types.DOUBLE, values: fc.double({ noNaN: true, noDefaultInfinity: true }) }, { schema: types.FLOAT, values: fc.float({ noNaN: true, noDefaultInfinity: true }) },
+  { schema: types.DOUBLE, values: fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.tuple(fc.integer({ min: -999_999_999, max: 999_999_999 }), fc.nat({ max: 9 })).map(([digits, scale]): Value => Number(`${digits}e-${scale}`))) }, { schema: types.FLOAT, values: fc.float({ noNaN: true, noDefaultInfinity: true }) },
   { schema: types.STRING, values: fc.oneof(text, fc.constant('__debezium_unavailable_value')) }, { schema: types.BYTES, values: bytes },
   ...[2, 9, 15, 18, 30].map(precision => ({ schema: types.decimal(2, precision), values: fc.bigInt({ min: -(10n ** BigInt(precision)) - 2n, max: 10n ** BigInt(precision) + 2n }).map((value): Value => unscaledBytes(value)) })),
   { schema: types.variableScaleDecimal, values: fc.tuple(fc.integer({ min: 0, max: 20 }), int64).map(([scale, value]): Value => ({ schema: types.variableScaleDecimal, values: [scale, unscaledBytes(value)] })) },
@@ -40,12 +40,12 @@ function content(cell: ColumnBuffer): unknown {
   return cell.width === 0 ? [...cell.slice(0)] : [...cell.bytes.subarray(0, cell.width)];
 }
 
-for (const { schema: required, values } of kinds) {
+for (const { schema: required, values } of kinds) for (const decimals of (required.name ?? '').endsWith('.Decimal') ? ['base64', 'numeric'] as const : ['base64'] as const) {
   const schema = types.optional(required);
   for (const type of new Map([columnType(schema), nearestType(columnType(schema))].map((one): [string, ColumnType] => [JSON.stringify(one), one])).values()) {
-    test(`${schema.name ?? schema.type} ${schema.type === 'bytes' ? JSON.stringify(schema.parameters ?? {}) : ''} → ${type.kind}`, () => {
+    test(`${schema.name ?? schema.type} ${schema.type === 'bytes' ? `${decimals} ${JSON.stringify(schema.parameters ?? {})}` : ''} → ${type.kind}`, () => {
       const column = { name: 'c', type, required: false };
-      const parse = fieldParser(schema, column, PLACEHOLDER), write = cellWriter(schema, column, PLACEHOLDER), json = writerFor(schema);
+      const parse = fieldParser(schema, column, PLACEHOLDER), write = cellWriter(schema, column, PLACEHOLDER), json = writerFor(schema, decimals);
       fc.assert(fc.property(fc.option(values), value => {
         const fast = new ColumnBuffer(column), general = new ColumnBuffer(column);
         const bytesOf = Buffer.from(`${json(value)},`);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { putIfAbsent, tableFolder, warehouseProblems, writeDurable } from '../../../../connectors/sinks/tables/local-files.ts';
+import { makeFolder, putIfAbsent, tableFolder, warehouseProblems, writeDurable } from '../../../../connectors/sinks/tables/local-files.ts';
 import { temporaryDirectory } from '../../../kit/directories.ts';
 
 describe('files of table formats', () => {
@@ -26,6 +26,12 @@ describe('files of table formats', () => {
     expect(await warehouseProblems(join(file, 'below'))).toMatchObject([{ option: 'warehouse' }]);
     expect(await warehouseProblems(join(home.path, 'new', 'er'))).toEqual([]);
     expect(existsSync(join(home.path, 'new'))).toBe(false);
+  });
+  // Node's own recursive mkdir never comes back there.
+  it.runIf(process.platform === 'linux')('says that a folder cannot be made where a file system takes none', async () => {
+    expect(await warehouseProblems('/proc/warehouse/deep')).toMatchObject([{ option: 'warehouse', message: expect.stringContaining('ENOENT') as string }]);
+    await expect(putIfAbsent('/proc/warehouse/deep/1.json', 'x')).rejects.toMatchObject({ code: 'WAREHOUSE_DISK' });
+    await expect(makeFolder('/proc/self/warehouse')).rejects.toMatchObject({ code: 'WAREHOUSE_DISK' });
   });
   it('keeps tables below the warehouse', () => {
     expect(tableFolder('/lake', ['public', 'orders'])).toBe('/lake/public/orders');
