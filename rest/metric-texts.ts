@@ -39,7 +39,7 @@ export const metricTexts: Readonly<Record<string, MetricText>> = {
   snapshot_bytes_total: gauge('Bytes of the tables of the snapshot.'),
   snapshot_bytes_done: gauge('Bytes of those that are read.'),
   snapshot_seconds_left: gauge('Seconds until the snapshot ends at the present pace.'),
-  snapshot_rows_total: gauge('Rows of a large table, as the planner estimates them.', 'table'),
+  snapshot_rows_estimated: gauge('Rows of a large table, as the planner estimates them.', 'table'),
   snapshot_rows_done: gauge('Rows of it that are read.', 'table'),
   snapshot_table_seconds_left: gauge('Seconds until it is read at the present pace.', 'table'),
 

@@ -45,7 +45,7 @@ const count = (value: number): string => Math.round(value).toLocaleString('en-GB
 export function screenLines(now: readonly Sample[], before: readonly Sample[], seconds: number, changes: number): string[] {
   const left = sum(now, 'snapshot_seconds_left'), running = sum(now, 'snapshot_running') > 0;
   const progress = now.filter(({ name }) => name === 'snapshot_rows_done').map(({ labels, value }) => {
-    const table = labels['table'] ?? '', total = Math.max(value, sum(now, 'snapshot_rows_total', { table }));
+    const table = labels['table'] ?? '', total = Math.max(value, sum(now, 'snapshot_rows_estimated', { table }));
     return `${table} ${count(value)}${running ? ` of about ${count(total)}` : ''} rows`;
   });
   const time = progress.length === 0 ? 'waiting' : running ? `${Math.max(1, left).toFixed(0)} s left` : 'done';

@@ -54,7 +54,7 @@ export class TableGauge {
     this.metrics = estimate < LINE_ROWS ? undefined : metrics;
     this.labels = { table };
     this.estimate = estimate; this.rows = rows; this.before = rows;
-    this.metrics?.set('snapshot_rows_total', estimate, this.labels);
+    this.metrics?.set('snapshot_rows_estimated', estimate, this.labels);
     this.add(0);
   }
   add(rows: number): void {
