@@ -43,7 +43,7 @@ class Side {
 }
 async function check(format: 'delta' | 'iceberg', warehouse: string, side: Side): Promise<void> {
   using duckdb = await openLakeReader();
-  const found = await duckdb.rows(`SELECT id, name, at FROM ${duckdb.scan(format, join(warehouse, 'public', 'items'))} ORDER BY id`);
+  const found = await duckdb.rows(`SELECT id, name, "at" FROM ${duckdb.scan(format, join(warehouse, 'public', 'items'))} ORDER BY id`);
   expect(found).toEqual(side.expected.map(([id, name]) => [String(id), name, '2023-11-14 22:13:20.123456']));
 }
 
