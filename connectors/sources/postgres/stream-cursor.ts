@@ -28,9 +28,10 @@ export class StreamCursor {
   constructor(from: StreamPosition) {
     this.position = from;
     this.commitLsn = from.commitLsn;
-    this.resume = from.txId !== null && from.lsn > from.commitLsn ? from : undefined;
+    // Its events may lie before the last commit: it was open while others committed, or while the server told of idle WAL.
+    this.resume = from.txId !== null && from.lsn !== from.commitLsn ? from : undefined;
     // A transaction may begin at the very byte at which the one before it ended: then only the id tells whether it was begun.
-    this.begun = from.txId !== null && from.lsn >= from.commitLsn ? from : undefined;
+    this.begun = from.txId !== null ? from : undefined;
   }
 
   /** True when this is the transaction that was taken in part. */

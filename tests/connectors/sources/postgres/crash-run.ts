@@ -3,6 +3,7 @@
  * this process, and the log has to hold what was written: all of it, once, in order. What the server was told to forget
  * must lie in the log at every death.
  */
+import pg from 'pg';
 import { openEmbeddedLog } from '../../../../runtime/log/embedded/embedded-log.ts';
 import type { Log } from '../../../../runtime/log/log.ts';
 import { until } from '../../../kit/condition.ts';
@@ -57,6 +58,13 @@ export class CrashRun implements Disposable {
 
   sql(text: string): Promise<unknown> { return this.how.server.sql(text, this.how.database); }
 
+  /** A connection of its own. */
+  async client(): Promise<{ query(text: string): Promise<unknown> } & AsyncDisposable> {
+    const client = new pg.Client({ connectionString: this.how.server.url.replace(/postgres$/, this.how.database) });
+    await client.connect();
+    return { query: text => client.query(text), [Symbol.asyncDispose]: () => client.end() };
+  }
+
   /** The child runs until its death; `write` goes on beside it and may wait for the child's notice. */
   async die(step: Death, write: (noticed: Promise<void>) => Promise<void>, options: Options = {}): Promise<void> {
     const config = { ...this.config, ...options, ...step.options };
@@ -89,7 +97,7 @@ export class CrashRun implements Disposable {
       const mark = await this.marked();
       return await until('the mark', async () => {
         if (failure !== undefined) throw failure;
-        const marks = (await records(log)).get('mark') ?? [];
+        const marks = (await records(log, 't.public.mark')).get('mark') ?? [];
         // Topics are read one after the other: what came before the mark is surely there only when read after it.
         const all = marks.some(one => one === `c ${mark}` || one === `r ${mark}`) ? await records(log) : undefined;
         if (all === undefined || !done(all, await offsetOf(log))) return false;
@@ -126,10 +134,11 @@ async function offsetOf(log: Log): Promise<string> {
   return JSON.stringify(stored?.offset, (_, member: unknown) => (typeof member === 'bigint' ? String(member) : member));
 }
 
-/** Per table (or `message`) its records in their order: operation and id, or the content. */
-async function records(log: Log): Promise<Map<string, string[]>> {
+/** Per table (or `message`) its records in their order: operation and id, or the content; of all topics, or of `only` one. */
+async function records(log: Log, only?: string): Promise<Map<string, string[]>> {
   const all = new Map<string, string[]>();
   for (const { name } of await log.topics()) {
+    if (only !== undefined && name !== only) continue;
     all.set(name.replace(/^t\.(public\.)?/, ''), (await valuesOf(log, name)).map(text => {
       const { op, before, after, message } = JSON.parse(text) as Payload;
       return message === undefined ? `${op} ${String((after ?? before)?.['id'] ?? '')}`.trim() : Buffer.from(message.content, 'base64').toString();

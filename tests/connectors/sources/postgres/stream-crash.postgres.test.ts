@@ -8,7 +8,7 @@ import { compileChild } from '../../../kit/crash-child.ts';
 import { type PostgresServer, startPostgres } from '../../../kit/postgres.ts';
 import { CrashRun, death, type Death } from './crash-run.ts';
 
-let server: PostgresServer, program: string;
+let server: PostgresServer, program: string, databases = 0;
 beforeAll(async () => { program = compileChild('stream-crash'); server = await startPostgres({ version: 17 }); }, 180_000);
 afterAll(async () => { await server[Symbol.asyncDispose](); });
 
@@ -82,22 +82,34 @@ describe('killed while it streams', () => {
   }, 180_000);
 });
 
+const LARGE = "INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 60000) g";
+// Many rows of a COPY share one LSN; the offset counts those that were taken.
+const COPIED = "COPY t (id, v) FROM PROGRAM 'seq -f \"%.0f,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\" 1 60000' (FORMAT csv)";
+
 describe('killed within a large transaction', () => {
   it.each([
-    ['of inserts', `INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 60000) g`, WITHIN],
-    // Many rows of a COPY share one LSN; the offset counts those that were taken.
-    ['of a COPY', "COPY t (id, v) FROM PROGRAM 'seq -f \"%.0f,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\" 1 60000' (FORMAT csv)", 'lsn_events_processed'],
-  ] as const)('%s, again and again', async (title, statement, within) => {
-    using run = await CrashRun.open({ server, program, database: `large_${title.slice(-4).toLowerCase()}`, setup: 'CREATE TABLE t (id int PRIMARY KEY, v text)', options: {} });
+    ['of inserts', LARGE, WITHIN, false], ['of a COPY', COPIED, 'lsn_events_processed', false],
+    // Its rows lie before the commit of another, and before a place that the server was told is done with.
+    ['of inserts while another commits', LARGE, WITHIN, true], ['of a COPY while another commits', COPIED, 'lsn_events_processed', true],
+  ] as const)('%s, again and again', async (_title, statement, within, overlapped) => {
+    using run = await CrashRun.open({ server, program, database: `large_${++databases}`, setup: 'CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)', options: {} });
     const steps = (['before', 'after'] as const).flatMap(when => [1, 2].map(nth => death(`append ${nth} within it`, 'append', when, within, { nth })));
-    let begun = false;
-    for (const step of [...steps, death('the end of it', 'call', 'before', '^commit$')]) {
-      await run.die(step, async () => { if (!begun) { begun = true; await run.sql(statement); } });
-    }
+    if (overlapped) await whileAnother(run, statement);
+    else await run.sql(statement);
+    for (const step of [...steps, death('the end of it', 'call', 'before', '^commit$')]) await run.die(step, async () => { /* it lies in the WAL */ });
     const all = await run.goOn();
     expect(all.get('t')).toEqual(Array.from({ length: 60_000 }, (_, i) => `c ${i + 1}`));
+    expect(all.get('u') ?? []).toEqual(overlapped ? ['c 1'] : []);
   }, 300_000);
 });
+/** The rows in a transaction that stays open while another commits and is taken. */
+async function whileAnother(run: CrashRun, statement: string): Promise<void> {
+  await using client = await run.client();
+  await client.query(`BEGIN; ${statement}`);
+  await run.sql('INSERT INTO u VALUES (1)');
+  await run.goOn();
+  await client.query('COMMIT');
+}
 
 it.each([['before', '^ALTER PUBLICATION'], ['after', '^ALTER PUBLICATION']] as const)('killed %s the publication is altered for a table that joins', async (when, matching) => {
   using run = await CrashRun.open({ server, program, database: `altered_${when}`, setup: 'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)', options: { 'table.include.list': 'public.t,public.mark', 'publication.autocreate.mode': 'filtered', 'snapshot.new.tables': 'no_data' } });
