@@ -30,7 +30,7 @@ export const metricTexts: Readonly<Record<string, MetricText>> = {
   incremental_snapshot_running: gauge('1 while an incremental snapshot is under way.'),
   incremental_snapshot_paused: gauge('1 while it is paused by a signal.'),
   incremental_snapshot_tables_remaining: gauge('Tables of it that are not finished.'),
-  incremental_snapshot_rows_total: gauge('Rows of its tables, as the planner estimated them when they were asked for.'),
+  incremental_snapshot_rows_estimated: gauge('Rows of its tables, as the planner estimated them when they were asked for.'),
   incremental_snapshot_rows_done: gauge('Rows of them that are read.'),
   incremental_snapshot_seconds_left: gauge('Seconds until it ends at the present pace.'),
   snapshot_rows: counter('Rows that snapshots have read.'),

@@ -30,7 +30,7 @@ function taskProgress(id: number, samples: readonly MetricSample[]): TaskProgres
   const left = (name: string, table?: string): number | null => { const seconds = value(name, table); return seconds === undefined ? null : Math.round(seconds); };
   const next = value('task_next_attempt_timestamp_seconds') ?? 0;
   const held = value('snapshot_held') === 1;
-  const tables = samples.filter(({ name }) => name === 'snapshot_rows_total').map(({ labels: { table = '' } }): TableProgress => ({ table, rows_total: value('snapshot_rows_total', table) ?? 0, rows_done: value('snapshot_rows_done', table) ?? 0, seconds_left: left('snapshot_table_seconds_left', table) }));
+  const tables = samples.filter(({ name }) => name === 'snapshot_rows_estimated').map(({ labels: { table = '' } }): TableProgress => ({ table, rows_total: value('snapshot_rows_estimated', table) ?? 0, rows_done: value('snapshot_rows_done', table) ?? 0, seconds_left: left('snapshot_table_seconds_left', table) }));
   return {
     id, next_attempt: next === 0 ? null : new Date(next * 1000).toISOString(),
     snapshot: value('snapshot_running') !== 1 ? null : {
@@ -39,7 +39,7 @@ function taskProgress(id: number, samples: readonly MetricSample[]): TaskProgres
     },
     incremental_snapshot: value('incremental_snapshot_running') !== 1 ? null : {
       paused: value('incremental_snapshot_paused') === 1, held, tables_remaining: value('incremental_snapshot_tables_remaining') ?? 0,
-      rows_total: value('incremental_snapshot_rows_total') ?? 0, rows_done: value('incremental_snapshot_rows_done') ?? 0, seconds_left: left('incremental_snapshot_seconds_left'),
+      rows_total: value('incremental_snapshot_rows_estimated') ?? 0, rows_done: value('incremental_snapshot_rows_done') ?? 0, seconds_left: left('incremental_snapshot_seconds_left'),
     },
   };
 }

@@ -198,7 +198,7 @@ describe('progress', () => {
     const gauge = (name: string, value: number, labels: Readonly<Record<string, string>> = {}) => ({ name, kind: 'gauge' as const, value, labels: { connector: 'c', task: '0', ...labels } });
     herder.samples = [
       gauge('task_next_attempt_timestamp_seconds', 0), gauge('snapshot_running', 1), gauge('snapshot_beside_stream', 1), gauge('snapshot_tables_total', 3), gauge('snapshot_tables_remaining', 2), gauge('snapshot_bytes_total', 1000), gauge('snapshot_bytes_done', 250), gauge('snapshot_seconds_left', 12.4),
-      gauge('snapshot_rows_total', 20_000, { table: 'public.t' }), gauge('snapshot_rows_done', 5_000, { table: 'public.t' }), gauge('snapshot_table_seconds_left', 9, { table: 'public.t' }),
+      gauge('snapshot_rows_estimated', 20_000, { table: 'public.t' }), gauge('snapshot_rows_done', 5_000, { table: 'public.t' }), gauge('snapshot_table_seconds_left', 9, { table: 'public.t' }),
       { name: 'snapshot_running', kind: 'gauge', value: 1, labels: { connector: 'other', task: '0' } },
     ];
     expect((await call(`${url}/connectors/c/status`)).body).toEqual(plain.body);
@@ -207,7 +207,7 @@ describe('progress', () => {
       id: 0, next_attempt: null, incremental_snapshot: null,
       snapshot: { beside_stream: true, held: false, tables_total: 3, tables_remaining: 2, bytes_total: 1000, bytes_done: 250, seconds_left: 12, tables: [{ table: 'public.t', rows_total: 20_000, rows_done: 5_000, seconds_left: 9 }] },
     }]);
-    herder.samples = [gauge('task_next_attempt_timestamp_seconds', 1_700_000_000), gauge('snapshot_running', 0), gauge('incremental_snapshot_running', 1), gauge('incremental_snapshot_paused', 1), gauge('incremental_snapshot_tables_remaining', 1), gauge('incremental_snapshot_rows_total', 10), gauge('incremental_snapshot_rows_done', 4)];
+    herder.samples = [gauge('task_next_attempt_timestamp_seconds', 1_700_000_000), gauge('snapshot_running', 0), gauge('incremental_snapshot_running', 1), gauge('incremental_snapshot_paused', 1), gauge('incremental_snapshot_tables_remaining', 1), gauge('incremental_snapshot_rows_estimated', 10), gauge('incremental_snapshot_rows_done', 4)];
     const second = (await call(`${url}/connectors/c/status?progress=true`)).body as { tasks: { progress: unknown }[] };
     expect(second.tasks[0]?.progress).toEqual({ id: 0, next_attempt: '2023-11-14T22:13:20.000Z', snapshot: null, incremental_snapshot: { paused: true, held: false, tables_remaining: 1, rows_total: 10, rows_done: 4, seconds_left: null } });
   });

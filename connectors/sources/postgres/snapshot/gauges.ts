@@ -92,7 +92,7 @@ export class IncrementalGauges {
   rows(more: number): void {
     this.done += more;
     this.metrics.set('incremental_snapshot_rows_done', this.done);
-    this.metrics.set('incremental_snapshot_rows_total', Math.max(this.total, this.done));
+    this.metrics.set('incremental_snapshot_rows_estimated', Math.max(this.total, this.done));
     if (this.done > 0) this.metrics.set('incremental_snapshot_seconds_left', Math.max(0, this.total - this.done) * ((performance.now() - this.began) / 1000 / this.done));
   }
   end(): void {
