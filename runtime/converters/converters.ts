@@ -30,9 +30,8 @@ function json(settings: Settings): Converter {
   const { config, problems } = parseConfig(jsonConverterConfig, settings);
   if (config === undefined) throw new ConfigError(problems.map(({ message }) => message).join('\n'), { code: 'CONVERTER_OPTION' });
   const refuse = (option: string, hint: string): never => { throw new ConfigError(`${option} is not there yet`, { code: 'CONVERTER_OPTION', hint }); };
-  if (!config['replace.null.with.default']) refuse('replace.null.with.default=false', 'Leave it out.');
   if ((config['schema.content'] ?? '') !== '') refuse('schema.content', 'Leave it out; records carry their schemas with schemas.enable=true.');
-  return jsonConverter({ schemas: config['schemas.enable'], decimals: config['decimal.format'] === 'NUMERIC' ? 'numeric' : 'base64' });
+  return jsonConverter({ schemas: config['schemas.enable'], decimals: config['decimal.format'] === 'NUMERIC' ? 'numeric' : 'base64', defaultsForNull: config['replace.null.with.default'] });
 }
 
 function found<T>(role: string, name: string, table: Readonly<Record<string, T>>): T {

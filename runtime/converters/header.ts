@@ -1,5 +1,5 @@
 /** `SimpleHeaderConverter`: strings as they are, other values as JSON-like text; on the way back everything is text. */
-import { writerFor } from '../../envelopes/json.ts';
+import { connectText } from '../../envelopes/java-values.ts';
 import type { Schema } from '../../envelopes/schema.ts';
 import type { Converter } from '../api/converter.ts';
 
@@ -7,13 +7,7 @@ const TEXT: Schema = { type: 'string', optional: true };
 
 export function simpleHeaderConverter(): Converter {
   return {
-    encode: (_topic, schema, value) => {
-      if (value === null) return null;
-      if (typeof value === 'string') return Buffer.from(value, 'utf8');
-      if (value instanceof Uint8Array) return Buffer.from(Buffer.from(value).toString('base64'), 'utf8');
-      if (schema === null) return Buffer.from(String(value), 'utf8');
-      return Buffer.from(writerFor(schema)(value), 'utf8');
-    },
+    encode: (_topic, schema, value) => { const text = connectText(schema, value); return text === null ? null : Buffer.from(text, 'utf8'); },
     decode: (_topic, bytes) => ({ schema: TEXT, value: bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8') }),
   };
 }

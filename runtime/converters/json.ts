@@ -1,8 +1,8 @@
 /**
  * `org.apache.kafka.connect.json.JsonConverter`: with schemas a record is `{"schema":…,"payload":…}`, without it is the
- * payload alone. Byte for byte what Connect 4.3 writes, with decimals as `decimal.format` wants them.
+ * payload alone. Byte for byte what Connect 4.3 writes, with decimals as `decimal.format` wants them and nulls as `replace.null.with.default` does.
  */
-import { type Decimals, schemaPrefix, writerFor } from '../../envelopes/json.ts';
+import { JsonText, type JsonTextOptions } from '../../envelopes/json.ts';
 import type { SchemaAndValue } from '../../envelopes/record.ts';
 import type { Schema, Value, ValueMap } from '../../envelopes/schema.ts';
 import type { Converter } from '../api/converter.ts';
@@ -11,15 +11,17 @@ import { exactNumber, type Json, parseExact } from '../api/exact-json.ts';
 import { schemaFromJson } from './json-schema.ts';
 import { fromJson, keptNumber } from './json-value.ts';
 
-export function jsonConverter({ schemas, decimals = 'base64' }: { readonly schemas: boolean; readonly decimals?: Decimals }): Converter {
+/** `defaultsForNull` is replace.null.with.default. */
+export function jsonConverter({ schemas, decimals = 'base64', defaultsForNull = true }: { readonly schemas: boolean } & Partial<JsonTextOptions>): Converter {
+  const text = new JsonText({ decimals, defaultsForNull });
   const read = new Map<string, Schema | null>();
   return {
-    readableJson: { schemas }, ...(decimals === 'base64' ? { plainJson: { schemas } } : {}),
+    readableJson: { schemas }, ...(decimals === 'base64' && defaultsForNull ? { plainJson: { schemas } } : {}),
     encode: (_topic, schema, value) => {
       if (value === null && schema === null) return null;
-      const payload = schema === null ? schemaless(value) : writerFor(schema, decimals)(value);
+      const payload = schema === null ? schemaless(value) : text.writerFor(schema)(value);
       if (!schemas) return Buffer.from(payload);
-      return schema === null ? Buffer.from(`{"schema":null,"payload":${payload}}`) : Buffer.concat([schemaPrefix(schema, decimals), Buffer.from(`${payload}}`)]);
+      return schema === null ? Buffer.from(`{"schema":null,"payload":${payload}}`) : Buffer.concat([text.schemaPrefix(schema), Buffer.from(`${payload}}`)]);
     },
     decode: (topic, bytes) => {
       if (bytes === null) return { schema: null, value: null };

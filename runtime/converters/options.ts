@@ -9,7 +9,7 @@ export const jsonConverterConfig = defineConfig({
   'schemas.cache.size': int({ default: 1000, group: schemas, importance: 'HIGH', width, displayName: 'Schema Cache Size', doc: 'Accepted; a schema is encoded once and kept with its table here.' }),
   'schema.content': string({ group: schemas, importance: 'HIGH', width, displayName: 'Schema Content', doc: 'One schema for all records; not known here, refused unless empty.' }),
   'decimal.format': oneOf(['BASE64', 'NUMERIC'], { default: 'BASE64', group: serialization, importance: 'LOW', width, displayName: 'Decimal Format', doc: 'How decimals are written: as the base64 text of their bytes, or (NUMERIC) as JSON numbers. Both are read, whichever is set.' }),
-  'replace.null.with.default': bool({ default: true, group: serialization, importance: 'LOW', width, displayName: 'Replace null with default', doc: 'A null of a field with a default is written as the default; false is refused for now.' }),
+  'replace.null.with.default': bool({ default: true, group: serialization, importance: 'LOW', width, displayName: 'Replace null with default', doc: 'A null of a field with a default is written as the default.' }),
 });
 export type JsonConverterConfig = ConfigOf<typeof jsonConverterConfig>;
 

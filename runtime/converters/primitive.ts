@@ -1,20 +1,33 @@
 /** `StringConverter`, `ByteArrayConverter` and the number converters of Kafka Connect: one value, no schema on the wire. */
-import type { Schema, Value } from '../../envelopes/schema.ts';
+import { DECIMAL, javaText } from '../../envelopes/java-values.ts';
+import type { Schema, Struct, Value, ValueMap } from '../../envelopes/schema.ts';
 import type { Converter } from '../api/converter.ts';
 import { DataError } from '../api/errors.ts';
 
 function buffer(bytes: Uint8Array): Buffer { return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength); }
 
-function text(value: Value): string {
-  if (value instanceof Uint8Array || (typeof value === 'object' && value !== null)) throw new DataError('A string converter was given a value that is no string', { code: 'CONVERTER_TYPE', hint: 'Use a JSON converter for structured records.' });
-  return String(value);
+/** `toString` of what Connect has for a value: `Struct{a=1,b=x}`, `[1, 2]`, `{k=v}`. A null member of a struct is left out. */
+function text(schema: Schema | null, value: Value): string {
+  const plain = javaText(schema, value);
+  if (plain !== undefined && value !== null && typeof value !== 'object') return plain;
+  if (value instanceof Uint8Array && plain !== undefined && schema?.name === DECIMAL) return plain;
+  if (Array.isArray(value)) { const items = schema?.type === 'array' ? schema.items : null; return `[${(value as readonly Value[]).map(item => (item === null ? 'null' : text(items, item))).join(', ')}]`; }
+  if (value !== null && typeof value === 'object' && 'values' in value && 'schema' in value) {
+    const { schema: { fields }, values } = value as Struct;
+    return `Struct{${fields.flatMap(({ name, schema: child }, i) => { const part = values[i] ?? child.default ?? null; return part === null ? [] : [`${name}=${text(child, part)}`]; }).join(',')}}`;
+  }
+  if (value !== null && typeof value === 'object' && 'entries' in value) {
+    const types = schema?.type === 'map' ? schema : undefined;
+    return `{${(value as ValueMap).entries.map(([key, item]) => `${key === null ? 'null' : text(types?.keys ?? null, key)}=${item === null ? 'null' : text(types?.values ?? null, item)}`).join(', ')}}`;
+  }
+  throw new DataError('A string converter was given bytes', { code: 'CONVERTER_TYPE', hint: 'Use a JSON converter for structured records.' });
 }
 
 /** Text in UTF-8; null stays null. */
 export function stringConverter(): Converter {
   const schema: Schema = { type: 'string', optional: true };
   return {
-    encode: (_topic, _schema, value) => (value === null ? null : Buffer.from(text(value), 'utf8')),
+    encode: (_topic, given, value) => (value === null ? null : Buffer.from(text(given, value), 'utf8')),
     decode: (_topic, bytes) => ({ schema, value: bytes === null ? null : buffer(bytes).toString('utf8') }),
   };
 }

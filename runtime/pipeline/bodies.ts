@@ -61,7 +61,13 @@ export class Bodies {
   /** Writes one record; an error thrown by a part writer leaves everything as it was. */
   append(topic: TopicBodies, ...record: Parameters<BatchBuilder['append']>): void {
     this.filled.add(topic);
-    this.bytes += topic.append(...record);
+    this.bytes += topic.append(undefined, ...record);
+  }
+
+  /** The same into a partition that the record itself names. Throws DataError PARTITION_UNKNOWN. */
+  appendTo(topic: TopicBodies, partition: number, ...record: Parameters<BatchBuilder['append']>): void {
+    this.filled.add(topic);
+    this.bytes += topic.append(partition, ...record);
   }
 
   /** What is filled, ready to append; valid until {@link reset}. */
@@ -81,9 +87,9 @@ class TopicBodies {
   constructor(name: string, partitions: number, pool: BuilderPool) { this.name = name; this.pool = pool; this.partitions = Array.from({ length: partitions }, () => []); }
 
   /** Bytes that the record took. */
-  append(timestamp: number, key: PartWriter, value: PartWriter, headers?: readonly EncodedHeader[]): number {
-    const builders = this.partitions.length === 1 ? this.partitions[0] : this.partitions[partitionFor(key, this.partitions.length)];
-    if (builders === undefined) throw new DataError(`Topic ${this.name} has no such partition`, { code: 'PARTITION_UNKNOWN' });
+  append(partition: number | undefined, timestamp: number, key: PartWriter, value: PartWriter, headers?: readonly EncodedHeader[]): number {
+    const builders = this.partitions[partition ?? (this.partitions.length === 1 ? 0 : partitionFor(key, this.partitions.length))];
+    if (builders === undefined) throw new DataError(`Topic ${this.name} has no partition ${partition}`, { code: 'PARTITION_UNKNOWN', hint: `It has ${this.partitions.length}; a transform asked for one more.` });
     let builder = builders.at(-1);
     if (builder === undefined || builder.bytes >= BODY_BYTES) { builder = this.pool.take(); builders.push(builder); }
     const before = builder.bytes;

@@ -4,11 +4,13 @@
  * is durable.
  */
 import type { Converter, Transform } from '../api/converter.ts';
+import { DataError } from '../api/errors.ts';
 import type { Metrics } from '../api/metrics.ts';
 import type { EncodedHeader, JsonOptions, PartitionOffset, SourceBatch, SourceRecord, SourceTask } from '../api/plugin.ts';
 import type { Log, LogWriter, TopicAppend } from '../log/log.ts';
 import { partOf } from '../log/record-batch.ts';
 import { Bodies, BuilderPool } from './bodies.ts';
+import type { Stage, Tolerance } from './tolerance.ts';
 
 /** Bytes over all topics at which an append starts although the source has more. */
 const APPEND_BYTES = 4 * 1024 * 1024;
@@ -24,6 +26,8 @@ export interface SourcePipeline {
   readonly headerConverter: Converter;
   readonly transforms: readonly Transform<SourceRecord>[];
   readonly metrics: Metrics;
+  /** `errors.*`: what a record that a transform or converter cannot take does; without it, it fails the task. */
+  readonly tolerance?: Tolerance;
   /** Told of each topic before its first record is appended. */
   readonly topicSeen: (topic: string) => void;
 }
@@ -77,16 +81,34 @@ class Run {
   }
 
   private async general(record: SourceRecord, now: number): Promise<void> {
+    const { keyConverter, valueConverter, headerConverter, tolerance } = this.pipeline;
+    let stage: Stage = 'TRANSFORMATION';
+    try {
+      const current = this.transformed(record);
+      if (current === null) return;
+      const { topic, partition, timestamp, headers } = current;
+      stage = 'HEADER_CONVERTER';
+      const encoded = headers.map((header): EncodedHeader => ({ name: header.name, value: headerConverter.encode(topic, header.schema, header.value) }));
+      stage = 'KEY_CONVERTER';
+      const key = partOf(keyConverter.encode(topic, current.key.schema, current.key.value));
+      stage = 'VALUE_CONVERTER';
+      const value = partOf(valueConverter.encode(topic, current.value.schema, current.value.value));
+      const bodies = await this.bodies.topic(topic), time = timestamp ?? now;
+      if (partition === null) this.bodies.append(bodies, time, key, value, encoded);
+      else this.bodies.appendTo(bodies, partition, time, key, value, encoded);
+    } catch (error) {
+      if (tolerance === undefined || !(error instanceof DataError)) throw error;
+      await tolerance.give({ stage, place: { topic: record.topic }, error });
+    }
+  }
+
+  private transformed(record: SourceRecord): SourceRecord | null {
     let current: SourceRecord | null = record;
     for (const transform of this.pipeline.transforms) {
       current = transform.apply(current);
-      if (current === null) return;
+      if (current === null) return null;
     }
-    const { topic, timestamp, headers } = current;
-    const key = this.pipeline.keyConverter.encode(topic, current.key.schema, current.key.value);
-    const value = this.pipeline.valueConverter.encode(topic, current.value.schema, current.value.value);
-    const encoded = headers.map((header): EncodedHeader => ({ name: header.name, value: this.pipeline.headerConverter.encode(topic, header.schema, header.value) }));
-    this.bodies.append(await this.bodies.topic(topic), timestamp ?? now, partOf(key), partOf(value), encoded);
+    return current;
   }
 
   /** Starts the append of what is filled, after the one before it is durable. */

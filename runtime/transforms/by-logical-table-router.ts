@@ -4,9 +4,12 @@
  */
 import type { ConnectRecord, SchemaAndValue } from '../../envelopes/record.ts';
 import type { Field, Schema, Struct, StructSchema } from '../../envelopes/schema.ts';
+import { schemaNameAdjuster } from '../../envelopes/name-adjustment.ts';
 import { bool, type ConfigOf, defineConfig, int, oneOf, string } from '../api/config.ts';
 import type { Transform } from '../api/converter.ts';
+import { isEnvelope } from './debezium/envelope.ts';
 import { isStruct } from './fields.ts';
+import { javaReplacement, wholeMatch } from './simple.ts';
 
 const group = 'Transformation';
 export const byLogicalTableRouterConfig = defineConfig({
@@ -20,20 +23,18 @@ export const byLogicalTableRouterConfig = defineConfig({
   'schema.name.adjustment.mode': oneOf(['none', 'avro', 'avro_unicode'], { default: 'none', group, doc: 'Replaces what Avro does not allow in the names of schemas.' }),
 });
 
-const braces = (text: string): string => text.replace(/\$\{(\w+)\}/g, (_, name: string) => (/^\d+$/.test(name) ? `$${name}` : `$<${name}>`));
-
 export function byLogicalTableRouter(config: ConfigOf<typeof byLogicalTableRouterConfig>): Transform {
-  const regex = new RegExp(`^(?:${config['topic.regex']})$`);
-  const keyRegex = config['key.field.regex'] === undefined ? undefined : new RegExp(config['key.field.regex']);
-  const adjusted = (name: string): string => (config['schema.name.adjustment.mode'] === 'none' ? name : name.replace(/[^A-Za-z0-9_.]/g, '_'));
-  const renamer = schemaRenamer(adjusted, config['key.enforce.uniqueness'] ? config['key.field.name'] : undefined);
+  const regex = wholeMatch(config['topic.regex'], 'topic.regex'), replacement = javaReplacement(config['topic.replacement']);
+  const keyRegex = (config['key.field.regex'] ?? '') === '' ? undefined : wholeMatch(config['key.field.regex'] ?? '', 'key.field.regex');
+  const keyReplacement = javaReplacement(config['key.field.replacement'] ?? '');
+  const renamer = schemaRenamer(schemaNameAdjuster(config['schema.name.adjustment.mode']), config['key.enforce.uniqueness'] ? config['key.field.name'] : undefined);
   return {
     apply: record => {
       if (!regex.test(record.topic)) return record;
-      const topic = record.topic.replace(regex, braces(config['topic.replacement']));
+      const topic = record.topic.replace(regex, replacement);
       if (topic === '') return record;
-      const table = keyRegex === undefined ? record.topic : record.topic.replace(keyRegex, braces(config['key.field.replacement'] ?? ''));
-      return { ...record, topic, key: renamer.key(record.key, topic, table), value: renamer.value(record.value, topic) } as ConnectRecord;
+      const table = keyRegex?.test(record.topic) === true ? record.topic.replace(keyRegex, keyReplacement) : record.topic;
+      return { ...record, topic, key: renamer.key(record.key, topic, table), value: isEnvelope(record) ? renamer.value(record.value, topic) : record.value } as ConnectRecord;
     },
   };
 }
@@ -58,9 +59,8 @@ function schemaRenamer(adjusted: (name: string) => string, keyField: string | un
     value: (value, topic) => {
       if (!isStruct(value.value)) return value;
       const { schema: old, values: parts } = value.value;
-      const enveloped = old.name?.endsWith('.Envelope') === true;
-      const schema = once(values, old, topic, () => ({ ...old, name: adjusted(`${topic}.${enveloped ? 'Envelope' : 'Value'}`), fields: enveloped ? old.fields.map(field => rows(field, topic)) : old.fields }));
-      const renamed = parts.map((part, i) => { const field = schema.fields[i]; return enveloped && field !== undefined && isStruct(part) && (field.name === 'before' || field.name === 'after') ? { schema: field.schema as StructSchema, values: part.values } satisfies Struct : part; });
+      const schema = once(values, old, topic, () => ({ ...old, name: adjusted(`${topic}.Envelope`), fields: old.fields.map(field => rows(field, topic)) }));
+      const renamed = parts.map((part, i) => { const field = schema.fields[i]; return field !== undefined && isStruct(part) && (field.name === 'before' || field.name === 'after') ? { schema: field.schema as StructSchema, values: part.values } satisfies Struct : part; });
       return { schema, value: { schema, values: renamed } };
     },
   };

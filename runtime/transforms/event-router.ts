@@ -3,13 +3,18 @@
  * Source: Debezium documentation, "Outbox Event Router".
  */
 import type { ConnectRecord, Header, SchemaAndValue } from '../../envelopes/record.ts';
-import type { Field, Schema, StructSchema, Value } from '../../envelopes/schema.ts';
+import type { Field, Schema, StructSchema } from '../../envelopes/schema.ts';
 import { bool, type ConfigOf, defineConfig, list, oneOf, string } from '../api/config.ts';
 import type { Transform } from '../api/converter.ts';
 import { DataError, FatalError } from '../api/errors.ts';
+import { isEnvelope, schemaIdentity } from './debezium/envelope.ts';
+import { fieldNameAdjuster } from '../../envelopes/name-adjustment.ts';
+import { JsonSchemaData } from './debezium/json-schema-data.ts';
 import { memberOf } from './fields.ts';
+import { javaReplacement, wholeMatch } from './simple.ts';
 
 const group = 'Transformation';
+const placement = (value: readonly string[]): string | undefined => (value.every(text => /^[^:]+:(header|envelope|partition)(:[^:]+)?$/i.test(text)) ? undefined : 'A comma-separated list of valid String pairs or trios is expected');
 export const eventRouterConfig = defineConfig({
   'route.by.field': string({ default: 'aggregatetype', group, importance: 'HIGH', doc: 'Column whose value becomes part of the topic.' }),
   'route.topic.regex': string({ default: '(?<routedByValue>.*)', group, doc: 'Expression over that value.' }),
@@ -19,76 +24,107 @@ export const eventRouterConfig = defineConfig({
   'table.field.event.key': string({ default: 'aggregateid', group, doc: 'Column of the key.' }),
   'table.field.event.payload': string({ default: 'payload', group, doc: 'Column of the payload.' }),
   'table.field.event.type': string({ default: 'type', group, doc: 'Column of the type.' }),
-  'table.field.event.timestamp': string({ group, doc: 'Column of the record time.' }),
+  'table.field.event.timestamp': string({ group, doc: 'Column of the record time; the time at which the event was processed without it.' }),
   'table.field.event.schema.version': string({ group, doc: 'Column of the schema version.' }),
-  'table.fields.additional.placement': list({ default: [], group, doc: 'Further columns: column:header|envelope|partition, with an optional new name after another colon.' }),
+  'table.fields.additional.placement': list({ default: [], group, check: placement, doc: 'Further columns: column:header|envelope|partition, with an optional new name after another colon.' }),
   'table.field.additional.missing': oneOf(['error', 'ignore'], { default: 'error', group, doc: 'What a missing further column does.' }),
-  'table.op.invalid.behavior': oneOf(['warn', 'error', 'fatal'], { default: 'warn', group, doc: 'What an update of the outbox table does: it is left out, or is an error.' }),
+  'table.op.invalid.behavior': oneOf(['warn', 'error', 'fatal'], { default: 'warn', group, doc: 'What an update of the outbox table does: it is left out (warn, error), or fails the task.' }),
   'table.expand.json.payload': bool({ default: false, group, doc: 'Makes a struct of a JSON payload.' }),
   'table.json.payload.null.behavior': oneOf(['ignore', 'optional_bytes'], { default: 'ignore', group, doc: 'What a JSON null becomes then.' }),
-}, { check: config => (config['table.expand.json.payload'] ? [{ option: 'table.expand.json.payload', message: 'table.expand.json.payload=true is not supported yet' }] : []) });
+  'field.name.adjustment.mode': oneOf(['none', 'avro', 'avro_unicode'], { default: 'none', group, hidden: true, doc: 'Replaces what Avro does not allow in the names of fields of such a struct.' }),
+});
 type Config = ConfigOf<typeof eventRouterConfig>;
 
 interface Placement { readonly column: string; readonly place: string; readonly name: string }
+type Placed = Placement & { readonly member: SchemaAndValue };
 
 export function eventRouter(config: Config): Transform {
-  const regex = new RegExp(config['route.topic.regex']);
-  const replacement = config['route.topic.replacement'].replace(/\$\{(\w+)\}/g, (_, name: string) => (/^\d+$/.test(name) ? `$${name}` : `$<${name}>`));
-  const placements = config['table.fields.additional.placement'].map((text): Placement => { const [column = '', place = 'header', name = column] = text.split(':'); return { column, place, name }; });
-  const envelopes = new Map<string, StructSchema>();
+  const regex = wholeMatch(config['route.topic.regex'], 'route.topic.regex'), replacement = javaReplacement(config['route.topic.replacement']);
+  const placements = config['table.fields.additional.placement'].map((text): Placement => { const [column = '', place = 'header', name = column] = text.split(':'); return { column, place: place.toLowerCase(), name }; });
+  const json = config['table.expand.json.payload'] ? new JsonSchemaData({ nulls: config['table.json.payload.null.behavior'], fieldName: fieldNameAdjuster(config['field.name.adjustment.mode']) }) : undefined;
+  const envelopes = new Envelopes();
   return {
     apply: record => {
-      const op = record.value.value === null ? undefined : memberOf(record.value, 'op');
-      const after = op === undefined ? undefined : memberOf(record.value, 'after');
       if (record.value.value === null) return null;
-      if (op === undefined || op.value === 'm' || after === undefined) return op?.value === 'd' ? null : record;
-      if (op.value === 'd') return null;
-      if (op.value !== 'c' && op.value !== 'r') { refused(config); return null; }
-      return routed(config, record, after, topicOf(after, config, regex, replacement), placements, envelopes);
+      if (!isEnvelope(record)) return record;
+      const op = memberOf(record.value, 'op')?.value, after = memberOf(record.value, 'after');
+      if (op === 'd') return null;
+      if (op === 'u') { refused(config); return null; }
+      if (after === undefined || after.value === null) throw new DataError('The outbox router was given an event without a row', { code: 'OUTBOX_ROW', hint: 'Leave truncates and messages out of it with skipped.operations or a predicate.' });
+      return routed(config, record, after, placements, { json, envelopes, topic: value => (regex.test(value) ? value.replace(regex, replacement) : value) });
     },
   };
 }
 
+/** `error` is a line in the log of Debezium, `fatal` an exception. */
 function refused(config: Config): void {
-  const what = 'An outbox table was changed otherwise than by inserts and deletes';
-  if (config['table.op.invalid.behavior'] === 'error') throw new DataError(what, { code: 'OUTBOX_OPERATION', hint: 'Insert a new row instead.' });
-  if (config['table.op.invalid.behavior'] === 'fatal') throw new FatalError(what, { code: 'OUTBOX_OPERATION', hint: 'Insert a new row instead.' });
+  if (config['table.op.invalid.behavior'] === 'fatal') throw new FatalError('An outbox table was changed otherwise than by inserts and deletes', { code: 'OUTBOX_OPERATION', hint: 'Insert a new row instead.' });
 }
 
 function column(row: SchemaAndValue, name: string): SchemaAndValue {
-  const member = memberOf(row, name);
+  const member = memberOf(row, name, true);
   if (member === undefined) throw new DataError(`The outbox table has no column '${name}'`, { code: 'OUTBOX_COLUMN', hint: 'Name it in the options table.field.event.* of the transform.' });
   return member;
 }
 
-function topicOf(row: SchemaAndValue, config: Config, regex: RegExp, replacement: string): string {
-  return String(column(row, config['route.by.field']).value).replace(regex, replacement);
+function textOf(row: SchemaAndValue, name: string): string {
+  const { schema, value } = column(row, name);
+  if (typeof value === 'string') return value;
+  throw new DataError(`Field '${name}' is not of type STRING but ${schema?.type ?? typeof value}`, { code: 'OUTBOX_COLUMN', hint: 'route.by.field must name a text column without NULL.' });
 }
 
-function routed(config: Config, record: ConnectRecord, row: SchemaAndValue, topic: string, placements: readonly Placement[], envelopes: Map<string, StructSchema>): ConnectRecord {
-  const id = column(row, config['table.field.event.id']), payload = column(row, config['table.field.event.payload']), key = column(row, config['table.field.event.key']);
-  const placed = placements.flatMap(({ column: name, place, name: shown }) => {
-    const member = memberOf(row, name);
-    if (member === undefined && config['table.field.additional.missing'] === 'error') column(row, name);
-    return member === undefined ? [] : [{ place, name: shown, member }];
+interface Parts { readonly json: JsonSchemaData | undefined; readonly envelopes: Envelopes; readonly topic: (value: string) => string }
+
+function routed(config: Config, record: ConnectRecord, row: SchemaAndValue, placements: readonly Placement[], { json, envelopes, topic }: Parts): ConnectRecord {
+  const id = column(row, config['table.field.event.id']), stored = column(row, config['table.field.event.payload']), key = column(row, config['table.field.event.key']);
+  const route = textOf(row, config['route.by.field']);
+  const payload = (typeof stored.value === 'string' ? json?.expand(stored.value, config['table.field.event.payload']) : undefined) ?? stored;
+  const placed = placements.flatMap((one): Placed[] => {
+    const member = config['table.field.additional.missing'] === 'error' ? column(row, one.column) : memberOf(row, one.column, true);
+    return member === undefined ? [] : [{ ...one, member }];
   });
-  const headers: Header[] = [...record.headers, { name: 'id', schema: id.schema, value: id.value }, ...placed.filter(({ place }) => place === 'header').map(({ name, member }) => ({ name, ...member }))];
-  const inside = placed.filter(({ place }) => place === 'envelope');
-  const partition = placed.find(({ place }) => place === 'partition')?.member.value;
-  const time = config['table.field.event.timestamp'] === undefined ? undefined : column(row, config['table.field.event.timestamp']).value;
-  const empty = payload.value === null || payload.value === '';
+  const headers: Header[] = [...record.headers, { name: 'id', ...id }, ...placed.filter(({ place }) => place === 'header').map(({ name, member }) => ({ name, ...member }))];
+  const partition = placed.find(({ place }) => place === 'partition')?.member.value ?? null;
+  const empty = payload.value === null || (typeof payload.value === 'string' && payload.value.trim() === '');
+  const versionField = config['table.field.event.schema.version'];
+  const enveloped = (): SchemaAndValue => envelopes.make(payload, placed.filter(({ place }) => place === 'envelope'), { row: row.schema?.name, route, version: versionField === undefined ? undefined : Number(column(row, versionField).value) });
   return {
-    ...record, topic, headers, key, partition: partition === undefined || partition === null ? record.partition : Number(partition), timestamp: time === undefined ? record.timestamp : Number(time),
-    value: empty && config['route.tombstone.on.empty.payload'] ? { schema: null, value: null } : inside.length === 0 ? payload : enveloped(payload, inside, envelopes),
+    ...record, topic: topic(route), headers, key, partition: partition === null ? null : Number(partition), timestamp: timestampOf(config, record, row),
+    value: empty && config['route.tombstone.on.empty.payload'] ? { schema: null, value: null } : placements.some(({ place }) => place === 'envelope') ? enveloped() : payload,
   } as ConnectRecord;
 }
 
-function enveloped(payload: SchemaAndValue, inside: readonly { readonly name: string; readonly member: SchemaAndValue }[], known: Map<string, StructSchema>): SchemaAndValue {
-  const plain: Schema = { type: 'string', optional: true };
-  const fields: Field[] = [{ name: 'payload', schema: payload.schema ?? plain }, ...inside.map(({ name, member }) => ({ name, schema: member.schema ?? plain }))];
-  const name = JSON.stringify(fields);
-  let schema = known.get(name);
-  if (schema === undefined) { schema = { type: 'struct', optional: false, fields }; known.set(name, schema); }
-  const values: Value[] = [payload.value, ...inside.map(({ member }) => member.value)];
-  return { schema, value: { schema, values } };
+const PER_MS: Readonly<Record<string, bigint>> = { 'io.debezium.time.Timestamp': 1n, 'io.debezium.time.MicroTimestamp': 1000n, 'io.debezium.time.NanoTimestamp': 1_000_000n };
+
+function timestampOf(config: Config, record: ConnectRecord, row: SchemaAndValue): number {
+  const name = config['table.field.event.timestamp'];
+  const processed = (): number => Number(memberOf(record.value, 'ts_ms')?.value ?? Date.now());
+  if (name === undefined) return processed();
+  const { schema, value } = column(row, name);
+  if (value === null) return processed();
+  const perMs = PER_MS[schema?.name ?? ''];
+  if (perMs === undefined || typeof value !== 'bigint') throw new DataError(`Unsupported field type ${schema?.name ?? schema?.type ?? typeof value} for event timestamp`, { code: 'OUTBOX_TIMESTAMP', hint: 'Name a timestamp column without time zone, and a time.precision.mode that carries it as a number.' });
+  return Number(value / perMs);
+}
+
+interface Facts { readonly row: string | undefined; readonly route: string; readonly version: number | undefined }
+
+/** Payload and further columns in one struct. Debezium keeps one schema for a version, else for a payload's schema, whatever it is routed by. */
+class Envelopes {
+  private readonly known = new Map<string, StructSchema>();
+
+  make(payload: SchemaAndValue, inside: readonly Placed[], { row, route, version }: Facts): SchemaAndValue {
+    const key = version === undefined ? schemaIdentity(payload.schema) : String(version);
+    let schema = this.known.get(key);
+    if (schema === undefined) {
+      const plain: Schema = { type: 'string', optional: true };
+      const fields: Field[] = [{ name: 'payload', schema: payload.schema ?? plain }, ...inside.map(({ name, member }) => ({ name, schema: member.schema ?? plain }))];
+      const dot = row?.lastIndexOf('.') ?? -1;
+      const name = row === undefined ? route : dot < 0 ? `${route}.${row}` : `${row.slice(0, dot + 1)}${route}.${row.slice(dot + 1)}`;
+      schema = { type: 'struct', optional: false, name, ...(version !== undefined && { version }), fields };
+      if (this.known.size >= 10_000) this.known.clear();
+      this.known.set(key, schema);
+    }
+    return { schema, value: { schema, values: [payload.value, ...inside.map(({ member }) => member.value)] } };
+  }
 }

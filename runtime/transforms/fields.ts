@@ -1,5 +1,6 @@
 /** What transforms share: reading and replacing parts of a record, whether it has schemas or not. */
 import type { ConnectRecord, SchemaAndValue } from '../../envelopes/record.ts';
+import { bool } from '../api/config.ts';
 import { fieldIndex, type Field, type Schema, type Struct, type StructSchema, type Value } from '../../envelopes/schema.ts';
 
 /** A schemaless record's object. */
@@ -12,12 +13,12 @@ export function isObject(value: unknown): value is PlainObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 }
 
-/** A member by name, whichever form the value has; undefined when there is none. */
-export function memberOf({ schema, value }: SchemaAndValue, name: string): SchemaAndValue | undefined {
+/** A member by name, whichever form the value has; undefined when there is none. With `defaults` a null reads as the field's default. */
+export function memberOf({ schema, value }: SchemaAndValue, name: string, defaults = false): SchemaAndValue | undefined {
   if (isStruct(value)) {
     const at = fieldIndex(value.schema, name);
     const field = value.schema.fields[at];
-    return field === undefined ? undefined : { schema: field.schema, value: value.values[at] ?? null };
+    return field === undefined ? undefined : { schema: field.schema, value: valueAt(value, at, defaults) };
   }
   if (schema === null && isObject(value) && name in value) return { schema: null, value: value[name] ?? null };
   return undefined;
@@ -42,15 +43,15 @@ export function withMembers(from: SchemaAndValue, members: readonly (readonly [n
 
 const derived = new WeakMap<StructSchema, Map<string, StructSchema>>();
 
-/** Interned by the base schema and the fields' names and identities, so that converters keep their compiled writers. */
+/** A required struct with the base's name and so on. Interned by the base schema and the fields' names and identities, so that converters keep their compiled writers. */
 export function derivedSchema(base: StructSchema, fields: readonly Field[], name: string | undefined = base.name): StructSchema {
   let known = derived.get(base);
   if (known === undefined) { known = new Map(); derived.set(base, known); }
   const key = `${name ?? ''}|${fields.map(field => `${field.name}:${identity(field.schema)}`).join(',')}`;
   const found = known.get(key);
   if (found !== undefined) return found;
-  const { name: _old, ...rest } = base;
-  const schema: StructSchema = { ...rest, ...(name === undefined ? {} : { name }), fields };
+  const { name: _old, ...rest } = basics(base);
+  const schema: StructSchema = { type: 'struct', optional: false, ...rest, ...(name === undefined ? {} : { name }), fields };
   if (known.size > 1000) known.clear();
   known.set(key, schema);
   return schema;
@@ -69,3 +70,27 @@ export type Side = 'key' | 'value';
 export function withSide<R extends ConnectRecord>(record: R, side: Side, part: SchemaAndValue): R {
   return { ...record, [side]: part };
 }
+
+/** Name, version, doc and parameters alone, as a transform takes them over into the struct schema that it derives. */
+export function basics({ name, version, doc, parameters }: Schema): Pick<Schema, 'name' | 'version' | 'doc' | 'parameters'> {
+  return { ...(name !== undefined && { name }), ...(version !== undefined && { version }), ...(doc !== undefined && { doc }), ...(parameters !== undefined && { parameters }) };
+}
+
+/** A field's value; with `defaults` a null reads as the field's default (`replace.null.with.default`). */
+export function valueAt({ schema, values }: Struct, at: number, defaults: boolean): Value {
+  const value = values[at] ?? null;
+  return value === null && defaults ? schema.fields[at]?.schema.default ?? null : value;
+}
+
+/** One derived thing per schema, made when it is first asked for: converters compile a writer for each schema's identity. */
+export function perSchema<S extends Schema, T>(make: (schema: S) => T): (schema: S) => T {
+  const known = new WeakMap<S, T>();
+  return schema => {
+    let made = known.get(schema);
+    if (made === undefined) { made = make(schema); known.set(schema, made); }
+    return made;
+  };
+}
+
+/** `replace.null.with.default` of transforms. */
+export const replaceNull = bool({ default: true, group: 'Transformation', doc: 'A null in a field with a default is read as the default.' });

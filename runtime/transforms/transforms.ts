@@ -7,6 +7,18 @@ import { ConfigError, TributaryError } from '../api/errors.ts';
 import { extractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
 import { byLogicalTableRouter, byLogicalTableRouterConfig } from './by-logical-table-router.ts';
 import { eventRouter, eventRouterConfig } from './event-router.ts';
+import { cast, castConfig } from './connect/cast.ts';
+import { flatten, flattenConfig } from './connect/flatten.ts';
+import { headerFrom, headerFromConfig } from './connect/header-from.ts';
+import { maskField, maskFieldConfig } from './connect/mask-field.ts';
+import { setSchemaMetadata, setSchemaMetadataConfig } from './connect/set-schema-metadata.ts';
+import { timestampConverter, timestampConverterConfig } from './connect/timestamp-converter.ts';
+import { timestampRouter, timestampRouterConfig } from './connect/timestamp-router.ts';
+import { changedRecordState, changedRecordStateConfig } from './debezium/changed-record-state.ts';
+import { decodeMessage, decodeMessageConfig } from './debezium/decode-message.ts';
+import { headerToValue, headerToValueConfig } from './debezium/header-to-value.ts';
+import { partitionRouting, partitionRoutingConfig } from './debezium/partition-routing.ts';
+import { timezoneConverter, timezoneConverterConfig } from './debezium/timezone-converter.ts';
 import * as predicates from './predicates.ts';
 import * as simple from './simple.ts';
 
@@ -30,6 +42,11 @@ function sided<D extends ConfigDef>(name: string, config: D, make: (side: 'key' 
 
 const transforms: Readonly<Record<string, Entry<Transform>>> = {
   'io.debezium.transforms.ExtractNewRecordState': entry(extractNewRecordStateConfig, extractNewRecordState),
+  'io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent': entry(decodeMessageConfig, decodeMessage),
+  'io.debezium.transforms.ExtractChangedRecordState': entry(changedRecordStateConfig, changedRecordState),
+  'io.debezium.transforms.HeaderToValue': entry(headerToValueConfig, headerToValue),
+  'io.debezium.transforms.TimezoneConverter': entry(timezoneConverterConfig, timezoneConverter),
+  'io.debezium.transforms.partitions.PartitionRouting': entry(partitionRoutingConfig, partitionRouting),
   'io.debezium.transforms.ByLogicalTableRouter': entry(byLogicalTableRouterConfig, byLogicalTableRouter),
   'io.debezium.transforms.outbox.EventRouter': entry(eventRouterConfig, eventRouter),
   [`${connect}.RegexRouter`]: entry(simple.regexRouterConfig, simple.regexRouter),
@@ -41,6 +58,13 @@ const transforms: Readonly<Record<string, Entry<Transform>>> = {
   ...sided('HoistField', simple.hoistFieldConfig, simple.hoistField),
   ...sided('ReplaceField', simple.replaceFieldConfig, simple.replaceField),
   ...sided('InsertField', simple.insertFieldConfig, simple.insertField),
+  ...sided('Cast', castConfig, cast),
+  ...sided('Flatten', flattenConfig, flatten),
+  ...sided('HeaderFrom', headerFromConfig, headerFrom),
+  ...sided('MaskField', maskFieldConfig, maskField),
+  ...sided('SetSchemaMetadata', setSchemaMetadataConfig, setSchemaMetadata),
+  ...sided('TimestampConverter', timestampConverterConfig, timestampConverter),
+  [`${connect}.TimestampRouter`]: entry(timestampRouterConfig, timestampRouter),
 };
 const conditions: Readonly<Record<string, Entry<predicates.Predicate>>> = {
   [`${connect}.predicates.TopicNameMatches`]: entry(predicates.topicNameMatchesConfig, predicates.topicNameMatches),

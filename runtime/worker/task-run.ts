@@ -13,7 +13,7 @@ import { DeadLetters } from '../pipeline/dead-letters.ts';
 import type { SinkConverters } from '../pipeline/sink-batch.ts';
 import { runSinkPipeline } from '../pipeline/sink-pipeline.ts';
 import { runSourcePipeline, sourceWriter } from '../pipeline/source-pipeline.ts';
-import type { ToleranceOptions } from '../pipeline/tolerance.ts';
+import { Tolerance, type ToleranceOptions } from '../pipeline/tolerance.ts';
 import { createTransforms } from '../transforms/transforms.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
 import { findPlugin } from './plugins.ts';
@@ -68,8 +68,16 @@ export async function runTask(order: TaskOrder, environment: TaskEnvironment, si
   environment.logger.info({}, 'task stopped');
 }
 
+/** `errors.*` of a connector. */
+function toleranceOf(common: Pick<ConfigOf<typeof sourceConnectorConfig>, 'errors.tolerance' | 'errors.retry.timeout' | 'errors.retry.delay.max.ms' | 'errors.log.enable' | 'errors.log.include.messages'>): ToleranceOptions {
+  return {
+    tolerance: common['errors.tolerance'], retryTimeoutMs: common['errors.retry.timeout'], retryDelayMaxMs: common['errors.retry.delay.max.ms'],
+    log: common['errors.log.enable'], logMessages: common['errors.log.include.messages'],
+  };
+}
+
 async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen, signals }: TaskEnvironment, signal: AbortSignal): Promise<void> {
-  parsed(sourceConnectorConfig, order.config);
+  const { config: common } = parsed(sourceConnectorConfig, order.config);
   const { config, extra } = parsedPlugin(plugin.config, order.config, logger);
   const { key, value, header } = convertersFor(order.config, order.worker);
   const transforms = createTransforms(order.config) as readonly Transform<SourceRecord>[];
@@ -89,7 +97,7 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
   running();
   await runSourcePipeline({
     connector: order.connector, task, log, writer, keyConverter: key, valueConverter: value,
-    headerConverter: header, transforms, metrics, topicSeen,
+    headerConverter: header, transforms, metrics, topicSeen, tolerance: new Tolerance(toleranceOf(common), { logger, metrics }),
   }, signal);
 }
 
@@ -98,10 +106,6 @@ async function runSink(plugin: SinkPlugin, order: TaskOrder, { log, logger, metr
   const { config, extra } = parsedPlugin(plugin.config, order.config, logger);
   const regex = common['topics.regex'] === '' ? undefined : new RegExp(`^(?:${common['topics.regex']})$`, 'u');
   const dead = common['errors.deadletterqueue.topic.name'];
-  const tolerance: ToleranceOptions = {
-    tolerance: common['errors.tolerance'], retryTimeoutMs: common['errors.retry.timeout'], retryDelayMaxMs: common['errors.retry.delay.max.ms'],
-    log: common['errors.log.enable'], logMessages: common['errors.log.include.messages'],
-  };
   const letters = dead === '' ? undefined : await DeadLetters.open(log, { topic: dead, contextHeaders: common['errors.deadletterqueue.context.headers.enable'], connector: order.connector, task: order.task });
   try {
     await using task = await plugin.open(config, { connector: order.connector, task: order.task, logger, metrics }, extra);
@@ -109,7 +113,7 @@ async function runSink(plugin: SinkPlugin, order: TaskOrder, { log, logger, metr
     await runSinkPipeline({
       connector: order.connector, group: `connect-${order.connector}`, task, log, topics: { names: common.topics, regex },
       share: { task: order.task, of: order.tasks ?? 1, by: plugin.shares ?? 'partitions', names: common.topics }, converters: convertersFor(order.config, order.worker),
-      transforms: createTransforms(order.config) as readonly Transform<SinkRecord>[], tolerance, deadLetters: letters, logger, metrics, topicSeen,
+      transforms: createTransforms(order.config) as readonly Transform<SinkRecord>[], tolerance: toleranceOf(common), deadLetters: letters, logger, metrics, topicSeen,
     }, signal);
   } finally { await letters?.[Symbol.asyncDispose](); }
 }

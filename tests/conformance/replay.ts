@@ -2,18 +2,17 @@
  * Replays a recorded case: a real PostgreSQL, setup.sql, the recorded connector configuration, changes.sql, then every
  * record of every topic against the recording. The records come out of the embedded log, written by the real pipeline.
  */
-import { createHeaderConverter, DEFAULT_HEADER_CONVERTER } from '../../runtime/converters/converters.ts';
+import { createConverter, createHeaderConverter, DEFAULT_CONVERTER, DEFAULT_HEADER_CONVERTER } from '../../runtime/converters/converters.ts';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { connectors } from '../../connectors/index.ts';
-import { parseConfig } from '../../runtime/api/config-parse.ts';
+import { parseConfig, propertiesUnder } from '../../runtime/api/config-parse.ts';
 import type { Logger } from '../../runtime/api/logger.ts';
 import type { Transform } from '../../runtime/api/converter.ts';
 import type { SourcePlugin, SourceRecord } from '../../runtime/api/plugin.ts';
-import { jsonConverter } from '../../runtime/converters/json.ts';
 import { createTransforms } from '../../runtime/transforms/transforms.ts';
 import { openEmbeddedLog } from '../../runtime/log/embedded/embedded-log.ts';
 import type { Log } from '../../runtime/log/log.ts';
@@ -61,9 +60,10 @@ async function capture(log: Log, name: string, properties: Record<string, string
   const stop = new AbortController();
   const metrics = { set: () => {}, add: () => {} };
   const task = await plugin.open(config, { connector: name, task: 0, logger: quiet, metrics, offset: async () => undefined }, extra);
-  const converter = jsonConverter({ schemas: true });
+  const converter = (role: 'key.converter' | 'value.converter') => createConverter(role, properties[role] ?? DEFAULT_CONVERTER, propertiesUnder(role, properties));
+  const headerConverter = createHeaderConverter(properties['header.converter'] ?? DEFAULT_HEADER_CONVERTER, propertiesUnder('header.converter', properties));
   let failure: unknown;
-  const running = runSourcePipeline({ connector: name, task, log, keyConverter: converter, valueConverter: converter, headerConverter: createHeaderConverter(DEFAULT_HEADER_CONVERTER, {}), topicSeen: () => { /* not asked for here */ }, transforms: createTransforms(properties) as readonly Transform<SourceRecord>[], metrics }, stop.signal)
+  const running = runSourcePipeline({ connector: name, task, log, keyConverter: converter('key.converter'), valueConverter: converter('value.converter'), headerConverter, topicSeen: () => { /* not asked for here */ }, transforms: createTransforms(properties) as readonly Transform<SourceRecord>[], metrics }, stop.signal)
     .catch((error: unknown) => { failure = error; });
   const arrived = (mark: string) => until(`${mark} did not arrive`, async () => {
     if (failure !== undefined) throw failure;

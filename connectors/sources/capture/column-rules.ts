@@ -8,12 +8,16 @@ import { encodeJavaText } from './java-text.ts';
 import { anchored, nameFilter } from './table-filter.ts';
 
 /** Changes a text value; `ofNull` replaces a missing one too. `parameters` go into the field's schema. */
-export interface TextRule { apply(text: string): string; readonly ofNull: string | undefined; readonly parameters: Readonly<Record<string, string>> }
+export interface TextRule {
+  apply(text: string): string;
+  /** Set where the rule reaches the values of every type that is carried as text or bytes. */
+  readonly bytes?: number; readonly ofNull: string | undefined; readonly parameters: Readonly<Record<string, string>>;
+}
 
 export interface ColumnRules {
   readonly captures: (column: string) => boolean;
-  /** The rules for one text column, in order of application. `length` is the column's declared length, -1 for none. */
-  textRules(column: string, length: number): readonly TextRule[];
+  /** The one rule for a column: the first that matches of those that cut, mask with asterisks, and hash. `length` is the column's declared length, -1 for none. */
+  textRule(column: string, length: number): TextRule | undefined;
   /** True when the column's source type belongs into its schema. `type` is the server's type name. */
   describes(column: string, type: string): boolean;
 }
@@ -30,11 +34,11 @@ export function columnRules(lists: ColumnLists, families: Readonly<Record<string
   const described = anyOf(lists.describedColumns), types = lists.describedTypes.map(anchored);
   const rules = Object.entries(families).flatMap(([option, text]) => {
     const make = ruleOf(option);
-    return make === undefined ? [] : [{ matches: anyOf(listed(text)), make, order: option.startsWith('column.truncate') ? 0 : 1 }];
+    return make === undefined ? [] : [{ matches: anyOf(listed(text)), make, order: option.startsWith('column.truncate') ? 0 : option.startsWith('column.mask.with') ? 1 : 2 }];
   }).sort((a, b) => a.order - b.order);
   return {
     captures,
-    textRules: (column, length) => rules.filter(({ matches }) => matches(column)).map(({ make }) => make(length)),
+    textRule: (column, length) => rules.find(({ matches }) => matches(column))?.make(length),
     describes: (column, type) => described(column) || (types.length > 0 && typeNames(column, type).some(name => types.some(pattern => pattern.test(name)))),
   };
 }
@@ -55,7 +59,7 @@ function ruleOf(option: string): ((length: number) => TextRule) | undefined {
   const cut = /^column\.truncate\.to\.(\d+)\.chars$/.exec(option);
   if (cut !== null) {
     const size = Number(cut[1]);
-    return () => ({ apply: text => text.slice(0, size), ofNull: undefined, parameters: { truncateLength: String(size) } });
+    return () => ({ apply: text => text.slice(0, size), bytes: size, ofNull: undefined, parameters: { truncateLength: String(size) } });
   }
   const hash = /^column\.mask\.hash\.(v2\.)?([^.]+)\.with\.salt\.(.+)$/.exec(option);
   if (hash === null) return undefined;

@@ -36,14 +36,14 @@ export class CapturedTables {
     return (await loadTables(this.query, USER_TABLES)).filter(({ schema, table }) => this.captures(schema, table));
   }
 
-  /** The tables that a snapshot reads, in its order: that of the include lists, else by name; by size where asked. */
+  /** The tables that a snapshot reads, in its order: that of table.include.list, else by name; by size where asked. */
   async snapshotTables(): Promise<CatalogueTable[]> {
     const { config } = this;
     const only = (config['snapshot.include.collection.list'] ?? []).map(anchored), order = (config['table.include.list'] ?? []).map(anchored);
     const signals = new Set(config['signal.data.collection'] ?? []);
     const rank = (list: readonly RegExp[], { schema, table }: CatalogueTable): number => { const at = list.findIndex(pattern => pattern.test(`${schema}.${table}`)); return at < 0 ? list.length : at; };
     const tables = (await this.catalogue()).filter(table => (only.length === 0 || rank(only, table) < only.length) && !signals.has(`${table.schema}.${table.table}`));
-    tables.sort((a, b) => rank(only, a) - rank(only, b) || rank(order, a) - rank(order, b));
+    tables.sort((a, b) => rank(order, a) - rank(order, b));
     const bySize = config['snapshot.tables.order.by.row.count'];
     if (bySize === 'disabled') return tables;
     const counts = new Map<CatalogueTable, number>();

@@ -2,6 +2,7 @@
  * Row changes → records: composed once per table schema. `decode` is the general way, through values; `writeKey` and
  * `writeValue` go from the server's bytes to JSON bytes and must give the same text.
  */
+import { connectText } from '../../../envelopes/java-values.ts';
 import { schemaPrefix, valueJson } from '../../../envelopes/json.ts';
 import { STRING } from '../../../envelopes/logical/schemas.ts';
 import type { Header } from '../../../envelopes/record.ts';
@@ -35,7 +36,7 @@ function columnValue(image: RowImage, position: number, column: TableColumn): Va
   if (image.start[position] === UNCHANGED_TOAST) return codec.placeholder ?? (schema.optional ? null : zeroOf(schema));
   const text = textOf(image, position);
   const value = text === null ? codec.ofNull ?? null : codec.decode(text);
-  return value === null && !schema.optional && schema.default === undefined ? codec.zero ?? zeroOf(schema) : value;
+  return value === null && !schema.optional ? schema.default ?? codec.zero ?? zeroOf(schema) : value;
 }
 
 function rowStruct(table: TableSchema, image: RowImage): Struct {
@@ -80,10 +81,8 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
   const keyImage = (change: Change, kind: RecordKind): RowImage | undefined =>
     (kind === 'key-delete' || kind === 'key-tombstone' || change.op === 'd' ? change.before : change.after) ?? change.before;
   const headers = (change: Change, kind: RecordKind): readonly EncodedHeader[] => {
-    if (keySchema === null || !kind.startsWith('key-')) return context;
-    const other = kind === 'key-create' ? change.before : change.after;
-    if (other === undefined) return context;
-    return [{ name: kind === 'key-create' ? '__debezium.oldkey' : '__debezium.newkey', value: Buffer.from(valueJson(keySchema, keyStruct(table, keySchema, other))) }, ...context];
+    const other = otherKey(table, change, kind);
+    return other === undefined ? context : [{ name: other.name, value: Buffer.from(connectText(other.value.schema, other.value) ?? '') }, ...context];
   };
   const carried = table.columns.flatMap((column, position) => (column.codec === undefined ? [] : [position]));
   return {
@@ -91,7 +90,7 @@ export function compileTable(table: TableSchema, options: EncodingOptions): Tabl
     keyChanged: (op, before, after) => keySchema !== null && keyChanged(table, { op, before, after }),
     unchanged: (before, after) => before !== undefined && after !== undefined && carried.every(position => sameValue(before, after, position)),
     kinds: change => (change.op === 'd' ? deleteKinds : keySchema !== null && keyChanged(table, change) ? keyKinds : CHANGE),
-    decode: (change, kind) => decode(table, options, change, kind, keyImage(change, kind), headers(change, kind)),
+    decode: (change, kind) => decode(table, options, change, kind, keyImage(change, kind), decodedHeaders(table, change, kind, context)),
     writeKey: (change, kind, schemas, out) => {
       const image = keyImage(change, kind);
       if (keySchema === null || image === undefined || change.op === 't') return false;
@@ -130,10 +129,10 @@ function shape(change: Change, kind: RecordKind): { op: string; before: RowImage
   return { op: change.op, before: change.before, after: change.op === 'd' ? undefined : change.after };
 }
 
-function decode(table: TableSchema, options: EncodingOptions, change: Change, kind: RecordKind, keyImage: RowImage | undefined, headers: readonly EncodedHeader[]): SourceRecord {
+function decode(table: TableSchema, options: EncodingOptions, change: Change, kind: RecordKind, keyImage: RowImage | undefined, headers: readonly Header[]): SourceRecord {
   const { keySchema, envelope, topic } = table;
   const key = keySchema === null || keyImage === undefined || change.op === 't' ? { schema: null, value: null } : { schema: keySchema, value: keyStruct(table, keySchema, keyImage) };
-  const base = { topic, partition: null, key, timestamp: null, headers: headers.map(({ name, value }): Header => ({ name, schema: STRING, value: value === null ? null : Buffer.from(value).toString('utf8') })) };
+  const base = { topic, partition: null, key, timestamp: null, headers };
   if (kind === 'tombstone' || kind === 'key-tombstone') return { ...base, value: { schema: null, value: null } };
   const { op, before, after } = shape(change, kind);
   const { processedNs } = change;
@@ -149,6 +148,19 @@ function decode(table: TableSchema, options: EncodingOptions, change: Change, ki
     ],
   };
   return { ...base, value: { schema: envelope, value } };
+}
+
+/** The other key of a key change, which each half shows in a header. */
+function otherKey(table: TableSchema, change: Change, kind: RecordKind): { readonly name: string; readonly value: Struct } | undefined {
+  if (table.keySchema === null || !kind.startsWith('key-')) return undefined;
+  const other = kind === 'key-create' ? change.before : change.after;
+  return other === undefined ? undefined : { name: kind === 'key-create' ? '__debezium.oldkey' : '__debezium.newkey', value: keyStruct(table, table.keySchema, other) };
+}
+
+function decodedHeaders(table: TableSchema, change: Change, kind: RecordKind, context: readonly EncodedHeader[]): readonly Header[] {
+  const other = otherKey(table, change, kind);
+  const known = context.map(({ name, value }): Header => ({ name, schema: STRING, value: value === null ? null : Buffer.from(value).toString('utf8') }));
+  return other === undefined ? known : [{ name: other.name, schema: other.value.schema, value: other.value }, ...known];
 }
 
 /** `__debezium.context.*` of every data record. */

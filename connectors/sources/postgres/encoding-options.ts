@@ -22,8 +22,8 @@ export interface EncodingOptions {
   readonly runId: string;
   readonly taskId: string;
   readonly columns: ColumnRules;
-  /** message.key.columns: the columns that make the key of tables that fit, first fit rules. */
-  readonly keyColumns: readonly { readonly table: RegExp; readonly columns: readonly string[] }[];
+  /** message.key.columns: expressions of the columns that make the key of tables that fit. */
+  readonly keyColumns: readonly { readonly table: RegExp; readonly columns: readonly RegExp[] }[];
   readonly schemaName: (name: string) => string;
   readonly fieldName: (name: string) => string;
   readonly topic: (schema: string, table: string) => TableTopic;
@@ -31,6 +31,4 @@ export interface EncodingOptions {
   readonly skipUnchanged: boolean;
   /** Takes columns out of the usual mapping. */
   readonly converter: ColumnConverter;
-  /** include.schema.comments. */
-  readonly comments: boolean;
 }

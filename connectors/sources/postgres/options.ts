@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { SourceContext } from '../../../runtime/api/plugin.ts';
 import { columnRules } from '../capture/column-rules.ts';
-import { fieldNameAdjuster, schemaNameAdjuster } from '../capture/name-adjustment.ts';
+import { fieldNameAdjuster, schemaNameAdjuster } from '../../../envelopes/name-adjustment.ts';
 import { anchored } from '../capture/table-filter.ts';
 import type { PostgresConfig } from './config.ts';
 import { converterSpecs } from './config/extensions.ts';
@@ -17,7 +17,7 @@ function placeholder(text: string): string { return text.startsWith('hex:') ? Bu
 function keyColumns(text: string | undefined): EncodingOptions['keyColumns'] {
   return (text ?? '').split(';').filter(part => part.includes(':')).map(part => {
     const colon = part.lastIndexOf(':');
-    return { table: anchored(part.slice(0, colon).trim()), columns: part.slice(colon + 1).split(',').map(column => column.trim()) };
+    return { table: anchored(part.slice(0, colon).trim()), columns: part.slice(colon + 1).split(',').map(column => anchored(column.trim())) };
   });
 }
 
@@ -40,6 +40,6 @@ export function encodingOptions(config: PostgresConfig, context: SourceContext, 
       regex: config['topic.regex'], replacement: config['topic.replacement'], keyField,
     }),
     converter: columnConverter(converterSpecs(config, extra), placeholder(config['unavailable.value.placeholder'])),
-    skipUnchanged: config['skip.messages.without.change'], comments: config['include.schema.comments'],
+    skipUnchanged: config['skip.messages.without.change'],
   };
 }

@@ -19,14 +19,13 @@ export interface CatalogueColumn {
   readonly notNull: boolean;
   readonly defaultExpression: string | null;
   readonly generated: boolean;
-  readonly comment: string | null;
 }
 export interface CatalogueTable {
   readonly oid: number;
   readonly schema: string;
   readonly table: string;
   readonly columns: readonly CatalogueColumn[];
-  /** Names of the primary key, else of the first unique index over required columns; empty = no key. */
+  /** Names of the primary key, else of the unique index that is first by name, whatever it is over; empty = no key. */
   readonly key: readonly string[];
   readonly replicaIdentity: string;
 }
@@ -77,17 +76,16 @@ export async function loadTypes(query: Query): Promise<ReadonlyMap<number, TypeI
 /** Tables that satisfy `where` (over `n`, the schema, and `c`, the table), with columns and keys, in one statement. */
 export async function loadTables(query: Query, where: string): Promise<CatalogueTable[]> {
   const rows = await query(`SELECT c.oid, n.nspname, c.relname, c.relreplident,
-    (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '', col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
+    (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '') ORDER BY a.attnum)
        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
     (SELECT json_agg(a.attname ORDER BY k.ord) FROM (
-        SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-          AND (i.indisprimary OR NOT EXISTS (SELECT 1 FROM pg_attribute x WHERE x.attrelid = c.oid AND x.attnum = ANY (i.indkey) AND NOT x.attnotnull))
-        ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1) i
+        SELECT i.indkey, i.indnkeyatts FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisunique
+        ORDER BY i.indisprimary DESC, i.indisclustered DESC, x.relname LIMIT 1) i
       CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.ord <= i.indnkeyatts)::text
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${where} ORDER BY n.nspname, c.relname`);
   return rows.map(([oid, schema, table, replicaIdentity, columns, key]) => ({
     oid: Number(oid), schema: schema ?? '', table: table ?? '', replicaIdentity: replicaIdentity ?? 'd',
-    columns: (JSON.parse(columns ?? '[]') as [string, number, number, boolean, string | null, boolean, string | null][]).map(([name, typeOid, typmod, notNull, defaultExpression, generated, comment]) => ({ name, typeOid, typmod, notNull, defaultExpression, generated, comment })),
+    columns: (JSON.parse(columns ?? '[]') as [string, number, number, boolean, string | null, boolean][]).map(([name, typeOid, typmod, notNull, defaultExpression, generated]) => ({ name, typeOid, typmod, notNull, defaultExpression, generated })),
     key: key === null || key === undefined ? [] : JSON.parse(key) as string[],
   }));
 }
@@ -102,11 +100,12 @@ export type Reading = 'snapshot' | 'stream';
 export function tableSchema(wire: readonly WireColumn[], catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions, reading: Reading): TableSchema {
   const { schema, table } = catalogue;
   const { topic, keyField } = options.topic(schema, table);
-  const keyNames = options.keyColumns.find(({ table: pattern }) => pattern.test(`${schema}.${table}`))?.columns ?? catalogue.key;
+  const chosen = chosenKey(options, `${schema}.${table}`, wire);
+  const keyNames = chosen.length > 0 ? chosen : catalogue.key;
   const bare = wire.map(column => bareColumn(column, catalogue, types, options));
   const columns = wire.map((column, position) => ruledColumn(column, bare[position] as TableColumn, catalogue, types, options, reading));
   const keyPositions = keyNames.map(name => wire.findIndex(column => column.name === name)).filter(position => position >= 0 && bare[position]?.codec !== undefined);
-  const keyColumns = keyPositions.map(position => bare[position] as TableColumn);
+  const keyColumns = keyPositions.map(position => keyColumn(bare[position] as TableColumn, columns[position]?.codec === undefined && reading === 'stream'));
   const fields = (of: readonly TableColumn[]): Field[] => of.flatMap(column => (column.codec === undefined ? [] : [{ name: column.name, schema: column.schema }]));
   const named = (suffix: string): string => options.schemaName(`${topic}.${suffix}`);
   const rowSchema: StructSchema = { type: 'struct', fields: fields(columns), optional: false, name: named('Value') };
@@ -118,6 +117,15 @@ export function tableSchema(wire: readonly WireColumn[], catalogue: CatalogueTab
   };
 }
 
+/** A key column that the row leaves out is optional in the stream, as Debezium has it. */
+function keyColumn(column: TableColumn, leftOut: boolean): TableColumn { return leftOut ? { ...column, schema: optional(column.schema) } : column; }
+
+/** message.key.columns: all that fit, in the order of the option; none means the table's own key. */
+function chosenKey(options: EncodingOptions, table: string, wire: readonly WireColumn[]): string[] {
+  const names = options.keyColumns.filter(rule => rule.table.test(table)).flatMap(rule => rule.columns.flatMap(column => wire.filter(({ name }) => column.test(name)).map(({ name }) => name)));
+  return [...new Set(names)];
+}
+
 function bareColumn(wire: WireColumn, catalogue: CatalogueTable, types: ReadonlyMap<number, TypeInfo>, options: EncodingOptions): TableColumn {
   const name = options.fieldName(wire.name);
   const type = types.get(wire.typeOid);
@@ -125,7 +133,7 @@ function bareColumn(wire: WireColumn, catalogue: CatalogueTable, types: Readonly
   const codec = converted?.codec ?? (type === undefined ? undefined : codecFor(type, wire.typmod, options));
   if (type === undefined || codec === undefined) return { name, wireName: wire.name, codec: undefined, schema: optional({ type: 'string', optional: true }), missing: null };
   const known = catalogue.columns.find(column => column.name === wire.name);
-  const isOptional = converted?.optional === true || !(known?.notNull ?? wire.isKey) && !catalogue.key.includes(wire.name);
+  const isOptional = converted?.optional === true || !(known?.notNull ?? wire.isKey);
   const fallback = defaultValue(known === undefined || known.generated ? null : known.defaultExpression, type, codec);
   const schema: Schema = { ...codec.schema, optional: isOptional, ...(fallback !== undefined && { default: fallback }) };
   return { name, wireName: wire.name, codec, schema, missing: null };
@@ -137,10 +145,11 @@ function ruledColumn(wire: WireColumn, bare: TableColumn, catalogue: CatalogueTa
   const type = types.get(wire.typeOid);
   if (bare.codec === undefined || type === undefined) return bare;
   if (!options.columns.captures(qualified)) return { ...bare, codec: undefined };
-  const { codec, parameters } = rewritten(type, wire.typmod, bare.codec, length => options.columns.textRules(qualified, length));
+  const { codec, parameters } = rewritten(type, wire.typmod, bare.codec, length => options.columns.textRule(qualified, length));
   const known = catalogue.columns.find(column => column.name === wire.name);
-  const described = options.columns.describes(qualified, type.name)
-    ? sourceTypeParameters({ name: wire.name, type, typmod: wire.typmod, defaultExpression: known?.defaultExpression ?? null, comment: options.comments ? known?.comment ?? null : null }, reading === 'snapshot') : {};
+  // A column that is masked or cut tells nothing else.
+  const described = parameters === undefined && options.columns.describes(qualified, type.name)
+    ? sourceTypeParameters({ name: wire.name, type, typmod: wire.typmod, defaultExpression: known?.defaultExpression ?? null }, reading === 'snapshot') : {};
   const all = { ...bare.schema.parameters, ...parameters, ...described };
   return { ...bare, codec, schema: Object.keys(all).length === 0 ? bare.schema : { ...bare.schema, parameters: all } };
 }

@@ -20,12 +20,13 @@ function sequence(event: EventSource): string {
   return `[${lastCommitLsn === null ? 'null' : `"${lastCommitLsn}"`},${lsn === null ? 'null' : `"${lsn}"`}]`;
 }
 
+/** `snapshot` is left out of a streamed event: its schema's default says false. */
 export function sourceStruct(options: EncodingOptions, schema: string, table: string, event: EventSource): Struct {
   const { commitUs } = event;
   return {
     schema: sourceSchema,
     values: [
-      DEBEZIUM_VERSION, 'postgresql', options.topicPrefix, commitUs / 1000n, event.snapshot, options.databaseName, sequence(event), commitUs, commitUs * 1000n,
+      DEBEZIUM_VERSION, 'postgresql', options.topicPrefix, commitUs / 1000n, event.snapshot === 'false' ? null : event.snapshot, options.databaseName, sequence(event), commitUs, commitUs * 1000n,
       schema, table, event.txId, event.lsn, event.xmin, event.origin, event.originLsn,
     ],
   };

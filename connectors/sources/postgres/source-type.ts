@@ -6,16 +6,15 @@ const FIXED: Readonly<Record<string, readonly [number, number]>> = { int2: [5, 0
 const CLOCKS: Readonly<Record<string, number>> = { time: 8, timetz: 14, timestamp: 22, timestamptz: 28 };
 const SERIALS: Readonly<Record<string, string>> = { int2: 'SMALLSERIAL', int4: 'SERIAL', int8: 'BIGSERIAL' };
 
-export interface DescribedColumn { readonly name: string; readonly type: TypeInfo; readonly typmod: number; readonly defaultExpression: string | null; readonly comment: string | null }
+export interface DescribedColumn { readonly name: string; readonly type: TypeInfo; readonly typmod: number; readonly defaultExpression: string | null }
 
 /** `snapshot`: Debezium reads a table's columns otherwise than the stream's; serials and unconstrained numerics differ. */
-export function sourceTypeParameters({ name, type, typmod, defaultExpression, comment }: DescribedColumn, snapshot: boolean): Record<string, string> {
+export function sourceTypeParameters({ name, type, typmod, defaultExpression }: DescribedColumn, snapshot: boolean): Record<string, string> {
   const serial = snapshot && defaultExpression !== null && /^nextval\(/.test(defaultExpression) ? SERIALS[type.name] : undefined;
   const { length, scale } = measures(type, typmod, snapshot);
   return {
     '__debezium.source.column.type': serial ?? type.name.toUpperCase(), '__debezium.source.column.length': String(length),
     ...(scale !== undefined && { '__debezium.source.column.scale': String(scale) }), '__debezium.source.column.name': name,
-    ...(comment !== null && { '__debezium.source.column.comment': comment }),
   };
 }
 

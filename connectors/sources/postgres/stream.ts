@@ -145,8 +145,7 @@ export class ReplicationStream {
     this.cursor.idle(quiet);
     if (config['heartbeat.interval.ms'] === 0 || performance.now() < this.nextHeartbeat) return;
     this.nextHeartbeat = performance.now() + config['heartbeat.interval.ms'];
-    const prefix = config['topic.heartbeat.prefix'] === '__debezium-heartbeat' ? config['heartbeat.topics.prefix'] : config['topic.heartbeat.prefix'];
-    batch.addRecord(heartbeatRecord(config['topic.heartbeat.name'] ?? [prefix, config['topic.prefix']].join(config['topic.delimiter']), config['topic.prefix'], Date.now()));
+    batch.addRecord(heartbeatRecord(config['topic.heartbeat.name'] ?? [config['topic.heartbeat.prefix'], config['topic.prefix']].join(config['topic.delimiter']), config['topic.prefix'], Date.now()));
     this.parts.housekeeping.heartbeatAction();
   }
 

@@ -1,5 +1,4 @@
 /** `topic.naming.strategy` and its options: which topic a table's records go to (Debezium reference, topic naming). */
-import { anchored } from '../capture/table-filter.ts';
 
 export interface TopicOptions {
   readonly prefix: string;
@@ -28,15 +27,16 @@ export function topicNaming(options: TopicOptions): (schema: string, table: stri
   const sanitize = (name: string): string => (unicode
     ? name.replace(/[^a-zA-Z0-9.-]/g, char => `_u${char.charCodeAt(0).toString(16).padStart(4, '0')}`) : name.replace(/[^a-zA-Z0-9._-]/g, '_'));
   const byRegex = /Regex/.test(strategy) && options.regex !== undefined && options.replacement !== undefined;
-  const regex = byRegex ? anchored(options.regex ?? '') : undefined;
+  const regex = byRegex ? new RegExp(`^(?:${options.regex ?? ''})$`) : undefined;
   const replacement = javaReplacement(options.replacement ?? '');
   const field = byRegex ? options.keyField : undefined;
   return (schema, table) => {
     const plain = sanitize([prefix, ...(bySchema ? [schema] : []), table].join(delimiter));
-    if (regex === undefined || !regex.test(plain)) return { topic: plain, keyField: undefined };
-    const topic = sanitize(plain.replace(new RegExp(regex.source), replacement));
+    if (regex === undefined) return { topic: plain, keyField: undefined };
+    const routed = regex.test(plain) ? sanitize(plain.replace(regex, replacement)) : '';
+    const topic = routed === '' ? plain : routed;
     if (field === undefined) return { topic, keyField: undefined };
-    const value = field.regex === undefined ? plain : plain.replace(new RegExp(field.regex), javaReplacement(field.replacement ?? ''));
-    return { topic: topic === '' ? plain : topic, keyField: { name: field.name, value } };
+    const keyed = field.regex === undefined ? undefined : new RegExp(`^(?:${field.regex})$`);
+    return { topic, keyField: { name: field.name, value: keyed?.test(plain) === true ? plain.replace(keyed, javaReplacement(field.replacement ?? '')) : plain } };
   };
 }

@@ -1,4 +1,5 @@
 /** `provide.transaction.metadata`: BEGIN and END records, and the order of events in their transaction (Debezium reference, "Transaction metadata"). */
+import { hashOrder } from '../../../envelopes/java-hash.ts';
 import { array, INT64, optional, STRING, struct } from '../../../envelopes/logical/schemas.ts';
 import type { SourceRecord } from '../../../runtime/api/plugin.ts';
 import type { TransactionInfo } from './change.ts';
@@ -39,7 +40,7 @@ export class TransactionTracker {
   }
 
   end(lsn: bigint, commitUs: bigint): SourceRecord {
-    const collections = [...this.counts].map(([name, count]) => ({ schema: collection, values: [name, count] }));
+    const collections = hashOrder([...this.counts], ([name]) => name).map(([name, count]) => ({ schema: collection, values: [name, count] }));
     return this.record('END', lsn, commitUs, this.total, collections);
   }
 

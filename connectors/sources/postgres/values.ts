@@ -7,9 +7,10 @@ import { decimalText, unscaledBytes } from '../../../envelopes/decimal.ts';
 import * as types from '../../../envelopes/logical/schemas.ts';
 import type { Schema, Struct, StructSchema, Value } from '../../../envelopes/schema.ts';
 import type { TextRule } from '../capture/column-rules.ts';
+import { zeroOf } from './default-value.ts';
 import type { EncodingOptions } from './encoding-options.ts';
 import { parseArray } from './values/array-text.ts';
-import { bitBytes, decimalCodec, hexBytes, hstorePairs, moneyUnscaled, pointWkb } from './values/scalars.ts';
+import { binaryText, bitBytes, decimalCodec, hexBytes, hstorePairs, moneyUnscaled, nameUuid, pointWkb } from './values/scalars.ts';
 import { dateCodec, intervalCodec, timeCodec, timestampCodec, zonedTimeText, zonedTimestampText } from './values/temporal-codecs.ts';
 import { doubleWriter, type JsonWriter, writeBoolean, writeRaw, writeString, zonedTimestampWriter } from './values/write-json.ts';
 import { slowWriter } from './values/slow-writer.ts';
@@ -53,19 +54,19 @@ export function codecFor(type: TypeInfo, typmod: number, options: EncodingOption
 /** Types whose values the text rules reach: those that JDBC calls character types. */
 const CHARACTER_TYPES = new Set(['text', 'varchar', 'bpchar', 'char', 'name']);
 
-/** A codec with the column's mask, hash or cut laid over it, and the schema parameters that tell of them. */
-export function rewritten(type: TypeInfo, typmod: number, codec: ColumnCodec, rulesFor: (length: number) => readonly TextRule[]): { readonly codec: ColumnCodec; readonly parameters: Readonly<Record<string, string>> } {
-  if (type.base !== undefined) return rewritten(type.base.type, typmod === -1 ? type.base.typmod : typmod, codec, rulesFor);
-  if (!(type.kind === 'e' || CHARACTER_TYPES.has(type.name)) || type.element !== undefined) return { codec, parameters: {} };
-  const rules = rulesFor(typmod === -1 ? -1 : typmod - 4);
-  if (rules.length === 0) return { codec, parameters: {} };
-  const apply = (value: Value): Value => rules.reduce<Value>((result, rule) => (typeof result === 'string' ? rule.apply(result) : rule.ofNull ?? null), value);
+/** A codec with the column's mask, hash or cut laid over it, where its values are text (a cut takes bytes too), and the schema parameters that tell of it in any case. */
+export function rewritten(type: TypeInfo, typmod: number, codec: ColumnCodec, ruleFor: (length: number) => TextRule | undefined): { readonly codec: ColumnCodec; readonly parameters: Readonly<Record<string, string>> | undefined } {
+  if (type.base !== undefined) return rewritten(type.base.type, typmod === -1 ? type.base.typmod : typmod, codec, ruleFor);
+  const rule = ruleFor(typmod === -1 ? -1 : typmod - 4);
+  if (rule === undefined) return { codec, parameters: undefined };
+  const { parameters } = rule;
+  const { bytes } = rule;
+  const plain = codec.schema.type === 'string' || (codec.schema.type === 'bytes' && codec.schema.name === undefined);
+  if (bytes === undefined ? !(type.kind === 'e' || CHARACTER_TYPES.has(type.name)) || type.element !== undefined : !plain) return { codec, parameters };
+  const apply = (value: Value): Value => (typeof value === 'string' ? rule.apply(value) : value instanceof Uint8Array ? value.subarray(0, bytes) : rule.ofNull ?? null);
   const decode = (source: string): Value => apply(codec.decode(source));
   const ofNull = apply(null);
-  return {
-    codec: { ...codec, decode, writeJson: slowWriter(codec.schema, decode), placeholder: apply(codec.placeholder), ...(ofNull !== null && { ofNull }) },
-    parameters: Object.assign({}, ...rules.map(({ parameters }) => parameters)) as Record<string, string>,
-  };
+  return { codec: { ...codec, decode, writeJson: slowWriter(codec.schema, decode), placeholder: apply(codec.placeholder), zero: apply(codec.zero ?? zeroOf(codec.schema)), ...(ofNull !== null && { ofNull }) }, parameters };
 }
 
 const text: Codec = { schema: types.STRING, decode: value => value, writeJson: writeString };
@@ -84,7 +85,7 @@ const plain: Readonly<Record<string, Codec>> = {
   int4range: text, int8range: text, numrange: text, tsrange: text, tstzrange: text, daterange: text,
   json: named(types.json), jsonb: named(types.json), xml: named(types.xml), uuid: named(types.uuid), ltree: named(types.ltree), tsvector: named(types.tsvector),
   timetz: { schema: types.zonedTime, decode: zonedTimeText },
-  point: { schema: types.point, decode: pointValue },
+  point: { schema: types.point, decode: pointValue, zero: pointValue('(0,0)') },
 };
 
 function floating(value: string): number { return value === 'Infinity' || value === '-Infinity' || value === 'NaN' ? Number(value) : Number.parseFloat(value); }
@@ -96,7 +97,7 @@ function pointValue(value: string): Struct | null {
 
 function scalar(type: TypeInfo, typmod: number, options: EncodingOptions): Codec | undefined {
   if (type.kind === 'e') return named(types.enumeration(type.allowed ?? []));
-  const known = plain[type.name];
+  const known = type.name === 'name' && options.includeUnknown ? text : plain[type.name];
   if (known !== undefined) return known;
   switch (type.name) {
     case 'numeric': return decimalCodec(typmod, options.decimalMode);
@@ -122,31 +123,40 @@ function zoned(digits: number): Codec {
   return { schema: types.zonedTimestamp, decode, writeJson: zonedTimestampWriter(digits, slowWriter(types.zonedTimestamp, decode)) };
 }
 
-function bits(length: number): Codec { return { schema: types.bits(length), decode: bitBytes }; }
+function bits(length: number): Codec { return { schema: types.bits(length), decode: bitBytes, placeholder: null }; }
 
 function money(options: EncodingOptions): Codec {
   const digits = options.moneyDigits;
   const cents = (value: string): bigint => moneyUnscaled(value, digits);
   if (options.decimalMode === 'precise') return { schema: types.decimal(digits), decode: value => unscaledBytes(cents(value)) };
   const plainText = (value: string): string => decimalText(cents(value), digits);
-  return options.decimalMode === 'string' ? { schema: types.STRING, decode: plainText } : { schema: types.DOUBLE, decode: value => Number(plainText(value)) };
+  return options.decimalMode === 'string' ? { schema: types.STRING, decode: plainText, zero: decimalText(0n, digits) } : { schema: types.DOUBLE, decode: value => Number(plainText(value)) };
 }
 
 function bytea(options: EncodingOptions): Codec {
   if (options.binaryMode === 'bytes') return { schema: types.BYTES, decode: hexBytes };
-  const encoding = options.binaryMode === 'hex' ? 'hex' : 'base64';
-  const spell = (bytes: Uint8Array): string => {
-    const encoded = Buffer.from(bytes).toString(encoding);
-    return options.binaryMode === 'base64-url-safe' ? encoded.replaceAll('+', '-').replaceAll('/', '_') : encoded;
-  };
-  return { schema: types.STRING, decode: value => spell(hexBytes(value)), placeholder: spell(Buffer.from(options.placeholder)) };
+  return { schema: types.STRING, decode: value => binaryText(hexBytes(value), options.binaryMode) };
 }
 
 function hstore(options: EncodingOptions): Codec {
   if (options.hstoreMode === 'map') {
     return { schema: types.map(types.STRING, types.optional(types.STRING)), decode: value => ({ entries: hstorePairs(value) }), placeholder: { entries: [[options.placeholder, options.placeholder]] } };
   }
-  return { schema: types.json, decode: value => `{${hstorePairs(value).map(([key, item]) => `${JSON.stringify(key)}:${JSON.stringify(item)}`).join(',')}}`, placeholder: options.placeholder };
+  return { schema: types.json, decode: value => `{${hstorePairs(value).map(([key, item]) => `${JSON.stringify(key)}:${JSON.stringify(item)}`).join(',')}}`, placeholder: `{${JSON.stringify(options.placeholder)}:${JSON.stringify(options.placeholder)}}`, zero: '{}' };
+}
+
+/** Stands for an unchanged array: numbers are the bytes of the placeholder, a UUID is made of its MD5; other arrays are null. */
+function arrayPlaceholder(element: string, { type, name }: Schema, { placeholder, binaryMode }: EncodingOptions): Value {
+  const bytes = Buffer.from(placeholder);
+  switch (element) {
+    case 'text': case 'varchar': case 'json': case 'jsonb': return [placeholder];
+    case 'int4': return [...bytes];
+    case 'date': return type === 'int32' && name === 'io.debezium.time.Date' ? [...bytes] : null;
+    case 'int8': return [...bytes].map(BigInt);
+    case 'bytea': return binaryMode === 'bytes' ? [bytes] : null;
+    case 'uuid': return [nameUuid(bytes)];
+    default: return null;
+  }
 }
 
 /** Types whose arrays Debezium leaves out. */
@@ -164,9 +174,15 @@ function arrayCodec(element: TypeInfo, typmod: number, options: EncodingOptions)
   if (item === undefined) return undefined;
   const schema = types.array(element.kind === 'e' ? item.schema : types.optional(item.schema as StructSchema));
   const member = element.name === 'time' ? (text: string): Value => item.decode(text.replace(/(\.\d{3})\d+/, '$1')) : item.decode;
+  const numbers = element.name === 'numeric';
   return {
     schema,
-    decode: value => parseArray(value)?.map(({ text: found, nested }) => (found === null || nested ? null : member(found))) ?? null,
-    placeholder: item.schema.type === 'string' ? [options.placeholder] : null,
+    decode: value => {
+      const found = parseArray(value);
+      // One NaN or infinity takes the whole array with it.
+      if (found === undefined || (numbers && found.some(({ text: one }) => one !== null && /[a-z]$/.test(one)))) return null;
+      return found.map(({ text: one, nested }) => (one === null || nested ? null : member(one)));
+    },
+    placeholder: arrayPlaceholder(element.name, item.schema, options),
   };
 }

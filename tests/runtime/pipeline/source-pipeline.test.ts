@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { JsonRecords, PartitionOffset, SourceBatch, SourceTask } from '../../../runtime/api/plugin.ts';
+import type { Transform } from '../../../runtime/api/converter.ts';
+import { DataError } from '../../../runtime/api/errors.ts';
+import type { JsonRecords, PartitionOffset, SourceBatch, SourceRecord, SourceTask } from '../../../runtime/api/plugin.ts';
 import { jsonConverter } from '../../../runtime/converters/json.ts';
 import { openEmbeddedLog } from '../../../runtime/log/embedded/embedded-log.ts';
 import { splitBatch } from '../../../runtime/log/record-batch.ts';
 import { runSourcePipeline } from '../../../runtime/pipeline/source-pipeline.ts';
+import { Tolerance } from '../../../runtime/pipeline/tolerance.ts';
 import { temporaryDirectory } from '../../kit/directories.ts';
 
 const never = new AbortController().signal;
@@ -43,7 +46,40 @@ async function records(directory: string, topic: string): Promise<string[]> {
   return found;
 }
 
+/** Records for transforms and converters, one for each name; no JSON that could be taken as it is. */
+function plainBatch(names: readonly string[]): SourceBatch {
+  const decode = (i: number): SourceRecord => ({ topic: 't', partition: null, timestamp: null, headers: [], key: { schema: null, value: null }, value: { schema: null, value: names[i] ?? null } });
+  return { length: names.length, bytes: names.length, more: false, offset: offsetOf(1), topic: () => 't', decode, json: () => undefined };
+}
+
+async function transformed(directory: string, tolerance: 'none' | 'all', partition: number | null): Promise<void> {
+  await using log = await openEmbeddedLog(directory, { mode: 'writer' });
+  await log.createTopic('t', { partitions: 2 });
+  const quiet = { debug: () => { /* not watched */ }, info: () => { /* not watched */ }, warn: () => { /* not watched */ }, error: () => { /* not watched */ }, child: () => quiet };
+  const metrics = { add: () => { /* not watched */ }, set: () => { /* not watched */ } };
+  const converter = jsonConverter({ schemas: false });
+  const refusing: Transform<SourceRecord> = { apply: record => { if (record.value.value === 'bad') throw new DataError('bad', { code: 'TEST' }); return { ...record, partition }; } };
+  await runSourcePipeline({
+    connector: 'c', task: taskOf([plainBatch(['a', 'bad', 'b'])], async () => { /* not watched */ }), log, keyConverter: converter, valueConverter: converter, headerConverter: converter, transforms: [refusing], metrics, topicSeen: () => { /* not watched */ },
+    tolerance: new Tolerance({ tolerance, retryTimeoutMs: 0, retryDelayMaxMs: 0, log: false, logMessages: false }, { logger: quiet, metrics }),
+  }, never);
+}
+
 describe('source pipeline', () => {
+  it('leaves out records that a transform cannot take under errors.tolerance=all, and fails without', async () => {
+    using all = temporaryDirectory(), none = temporaryDirectory();
+    await transformed(all.path, 'all', null);
+    expect(await records(all.path, 't')).toEqual(['"a"', '"b"']);
+    await expect(transformed(none.path, 'none', null)).rejects.toThrow(/bad \(TRANSFORMATION, topic t\)/);
+  });
+
+  it('takes a partition that a transform asks for, and refuses one that is not there', async () => {
+    using there = temporaryDirectory(), missing = temporaryDirectory();
+    await transformed(there.path, 'all', 1);
+    expect(await records(there.path, 't')).toEqual([]);
+    await expect(transformed(missing.path, 'none', 2)).rejects.toThrow(/no partition 2/);
+  });
+
   it('keeps the order of a topic over many appends, and tells the task of offsets in order when they are durable', async () => {
     using directory = temporaryDirectory();
     const seen: number[] = [];

@@ -2,6 +2,7 @@
  * Reads tables in rounds. A round is a time under one snapshot, shared by all readers: each takes one chunk after the
  * other from the same list. What comes of it is put into batches here, with the markers that say first and last.
  */
+import { hashOrder } from '../../../../envelopes/java-hash.ts';
 import type { Client } from 'pg';
 import type { Logger } from '../../../../runtime/api/logger.ts';
 import type { Metrics } from '../../../../runtime/api/metrics.ts';
@@ -165,7 +166,7 @@ export class Rounds {
     const found = this.sizes.get(oid) ?? { chunked: false, pages: 0, allPages: 0, rows: 0, node: '0' };
     const size = { ...found, node: known?.node ?? found.node };
     const begun = known ?? progress.begin(oid, { origin: 0, node: size.node });
-    this.notify('IN_PROGRESS', { current_collection_in_progress: name, data_collections: this.all });
+    this.notify('IN_PROGRESS', { current_collection_in_progress: name, data_collections: hashOrder(this.all.split(','), one => one).join(',') });
     return {
       table, name, size, gauge: this.gauges.table(name, size.rows, begun.rows), override: extra[`snapshot.select.statement.overrides.${name}`], pagesPerChunk: chunkPages(config['snapshot.chunk.pages'], size, this.facts.version),
       again: [...begun.open], next: begun.next, running: 0, rows: 0, continued: known !== undefined && (known.next > 0 || known.open.length > 0), held: undefined, dropped: false,

@@ -1,4 +1,5 @@
 /** Decoders of single types that are neither numbers as they stand nor times. */
+import { createHash } from 'node:crypto';
 import { decimalText, parseDecimal, rescale, unscaledBytes } from '../../../../envelopes/decimal.ts';
 import * as types from '../../../../envelopes/logical/schemas.ts';
 import type { Schema, Value } from '../../../../envelopes/schema.ts';
@@ -10,8 +11,8 @@ export interface DecimalCodec { readonly schema: Schema; decode(text: string): V
 /** numeric in its three modes. Typmod: ((precision << 16) | scale) + 4, scale in 11 signed bits (PostgreSQL numeric.c). */
 export function decimalCodec(typmod: number, mode: 'precise' | 'string' | 'double'): DecimalCodec {
   if (mode === 'double') return { schema: types.DOUBLE, decode: text => (text === 'Infinity' || text === '-Infinity' || text === 'NaN' ? Number(text) : Number.parseFloat(text)) };
-  if (mode === 'string') return { schema: types.STRING, decode: text => text, writeJson: writeString, zero: decimalText(0n, typmod === -1 ? 0 : scaleOf(typmod)) };
-  if (typmod === -1) return { schema: types.variableScaleDecimal, decode: variableScale };
+  if (mode === 'string') return { schema: types.STRING, decode: specialText, writeJson: numberText, zero: decimalText(0n, typmod === -1 ? 0 : scaleOf(typmod)) };
+  if (typmod === -1) return { schema: types.variableScaleDecimal, decode: variableScale, zero: variableScale('0') };
   const precision = ((typmod - 4) >> 16) & 0xffff;
   const scale = scaleOf(typmod);
   const schema = types.decimal(scale, precision);
@@ -21,6 +22,13 @@ export function decimalCodec(typmod: number, mode: 'precise' | 'string' | 'doubl
   };
   return { schema, decode, writeJson: scale < 0 ? slowWriter(schema, decode) : decimalWriter(scale, slowWriter(schema, decode)) };
 }
+
+/** As text, NaN and the infinities have Debezium's own names. */
+const SPECIAL: Readonly<Record<string, string>> = { NaN: 'NAN', Infinity: 'POSITIVE_INFINITY', '-Infinity': 'NEGATIVE_INFINITY' };
+const specialText = (text: string): string => SPECIAL[text] ?? text;
+const slowText = slowWriter(types.STRING, specialText);
+/** Numbers end with a digit, the special values with a letter. */
+const numberText: JsonWriter = (source, start, end, out) => { if ((source[end - 1] ?? 0) > 0x39) slowText(source, start, end, out); else writeString(source, start, end, out); };
 
 function scaleOf(typmod: number): number { return (((typmod - 4) & 0x7ff) << 21) >> 21; }
 
@@ -32,6 +40,13 @@ function variableScale(text: string): Value {
   if (scale < 0) { unscaled = rescale(unscaled, scale, 0); scale = 0; }
   while (scale > 0 && unscaled % 10n === 0n) { unscaled /= 10n; scale--; }
   return { schema: types.variableScaleDecimal, values: [scale, unscaledBytes(unscaled)] };
+}
+
+/** Bytes as binary.handling.mode has them. */
+export function binaryText(bytes: Uint8Array, mode: 'bytes' | 'base64' | 'base64-url-safe' | 'hex'): Value {
+  if (mode === 'bytes') return Uint8Array.from(bytes);
+  const text = Buffer.from(bytes).toString(mode === 'hex' ? 'hex' : 'base64');
+  return mode === 'base64-url-safe' ? text.replaceAll('+', '-').replaceAll('/', '_') : text;
 }
 
 /** `\x…` → bytes. */
@@ -62,6 +77,14 @@ function halfEven(unscaled: bigint, from: number, to: number): bigint {
   const divisor = 10n ** BigInt(from - to);
   const quotient = unscaled / divisor;
   return (unscaled % divisor) * 2n >= divisor ? quotient + 1n : quotient;
+}
+
+/** A UUID of version 3 made of bytes alone (java.util.UUID.nameUUIDFromBytes). */
+export function nameUuid(bytes: Uint8Array): string {
+  const digest = createHash('md5').update(bytes).digest();
+  digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x30;
+  digest[8] = ((digest[8] ?? 0) & 0x3f) | 0x80;
+  return digest.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 /** Well-known binary of a point, little-endian. */

@@ -36,15 +36,20 @@ function micros(text: string): bigint | null {
   if (text === 'infinity') return INFINITY_US;
   if (text === '-infinity') return MINUS_INFINITY_US;
   const stamp = parseStamp(text);
-  return stamp === undefined ? null : epochMicros(stamp);
+  return stamp === undefined ? null : inLong(epochMicros(stamp));
 }
+
+/** Seconds that do not fit as microseconds stop at the end of the range, the fraction then goes beyond it (java.util.concurrent.TimeUnit). */
+function inLong(value: bigint): bigint { return value <= MAX_LONG ? value : BigInt.asIntN(64, MAX_LONG + value % 1_000_000n); }
+const MAX_LONG = 9_223_372_036_854_775_807n;
 
 const floorDivide = (value: bigint, by: bigint): bigint => (value >= 0n ? value / by : -((-value + by - 1n) / by));
 
 export function timestampCodec(width: number, mode: Mode): TemporalCodec {
   const millis = (text: string): bigint | null => {
-    const value = micros(text);
-    return value === null ? null : text.endsWith('infinity') ? value / 1000n : floorDivide(value, 1000n);
+    if (text.endsWith('infinity')) { const value = micros(text); return value === null ? null : value / 1000n; }
+    const stamp = parseStamp(text);
+    return stamp === undefined ? null : floorDivide(epochMicros(stamp), 1000n);
   };
   if (mode === 'isostring') return { schema: types.isoTimestamp, decode: isoTimestampText };
   if (mode === 'connect') return { schema: types.connectTimestamp, decode: millis };
@@ -57,10 +62,12 @@ function nanos(text: string): bigint | null {
   if (text === 'infinity') return 9_223_372_036_854_775_807n;
   if (text === '-infinity') return -9_223_372_036_854_775_808n;
   const value = micros(text);
-  return value === null ? null : value * 1000n;
+  return value === null || value * 1000n !== BigInt.asIntN(64, value * 1000n) ? null : value * 1000n;
 }
 
 function isoTimestampText(text: string): string | null {
+  if (text === 'infinity') return '+294247-01-10T04:00:25.2Z';
+  if (text === '-infinity') return '-290308-12-21T19:59:27.6Z';
   const stamp = parseStamp(text);
   return stamp === undefined ? text : `${isoDateText(stamp.days)}T${isoClockText(stamp.micros)}Z`;
 }

@@ -10,7 +10,7 @@ import { nearestType } from '../../../../connectors/sinks/delta/format/schema.ts
 import { fieldParser } from '../../../../connectors/sinks/tables/field-parser.ts';
 import type { ColumnType } from '../../../../connectors/sinks/tables/table.ts';
 import { cellWriter } from '../../../../connectors/sinks/tables/values.ts';
-import { writerFor } from '../../../../envelopes/json.ts';
+import { JsonText } from '../../../../envelopes/json.ts';
 import { DataError } from '../../../../runtime/api/errors.ts';
 
 const PLACEHOLDER = '__debezium_unavailable_value';
@@ -45,7 +45,7 @@ for (const { schema: required, values } of kinds) for (const decimals of (requir
   for (const type of new Map([columnType(schema), nearestType(columnType(schema))].map((one): [string, ColumnType] => [JSON.stringify(one), one])).values()) {
     test(`${schema.name ?? schema.type} ${schema.type === 'bytes' ? `${decimals} ${JSON.stringify(schema.parameters ?? {})}` : ''} → ${type.kind}`, () => {
       const column = { name: 'c', type, required: false };
-      const parse = fieldParser(schema, column, PLACEHOLDER), write = cellWriter(schema, column, PLACEHOLDER), json = writerFor(schema, decimals);
+      const parse = fieldParser(schema, column, PLACEHOLDER), write = cellWriter(schema, column, PLACEHOLDER), json = new JsonText({ decimals, defaultsForNull: true }).writerFor(schema);
       fc.assert(fc.property(fc.option(values), value => {
         const fast = new ColumnBuffer(column), general = new ColumnBuffer(column);
         const bytesOf = Buffer.from(`${json(value)},`);
