@@ -1,6 +1,6 @@
 /** Kafka's default partitioner for keyed records: murmur2 of the key, made positive, modulo the partitions. */
 import { ByteWriter } from '../api/byte-writer.ts';
-import { murmur2 } from '../log/murmur2.ts';
+import { murmur2 } from '../../envelopes/murmur2.ts';
 import type { PartWriter } from '../log/record-batch.ts';
 
 const scratch = new ByteWriter(1024);

@@ -1,7 +1,7 @@
 /** A compacted topic as a map of texts: the last value of each key. What Connect's KafkaBasedLog is to its three topics. */
 import { ConfigError } from '../../api/errors.ts';
 import type { BatchBody, LogReader, TopicAppend } from '../log.ts';
-import { murmur2 } from '../murmur2.ts';
+import { murmur2 } from '../../../envelopes/murmur2.ts';
 import { BatchBuilder, partOf, splitBatch } from '../record-batch.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Producer } from './producer.ts';

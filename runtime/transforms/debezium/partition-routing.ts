@@ -3,7 +3,7 @@ import type { ConnectRecord, SchemaAndValue } from '../../../envelopes/record.ts
 import type { Schema, Value } from '../../../envelopes/schema.ts';
 import { type ConfigOf, defineConfig, int, list, oneOf } from '../../api/config.ts';
 import type { Transform } from '../../api/converter.ts';
-import { murmur2 } from '../../log/murmur2.ts';
+import { murmur2 } from '../../../envelopes/murmur2.ts';
 import { memberOf } from '../fields.ts';
 import { javaStringHash } from '../../../envelopes/java-hash.ts';
 import { decimalOf, javaText } from '../../../envelopes/java-values.ts';
