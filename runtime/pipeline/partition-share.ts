@@ -3,7 +3,7 @@
  * numbers alone: no task has to be asked, and a topic that appears later moves nothing that is being read.
  */
 import type { TopicPartition } from '../api/plugin.ts';
-import { murmur2 } from '../log/murmur2.ts';
+import { murmur2 } from '../../envelopes/murmur2.ts';
 
 export interface PartitionShare {
   readonly task: number;
