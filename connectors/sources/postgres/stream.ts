@@ -128,6 +128,8 @@ export class ReplicationStream {
         if (!housekeeping.holdsSnapshots) for await (const more of snapshot.work(this.link.more, this.cursor.position.commitLsn)) { more.offset = this.offset(); yield more; }
         if ((incremental.awaited ?? snapshot.awaited) !== undefined && !this.asked) { this.asked = true; this.link.status(true); }
       }
+      // A signal that has come and was not acted upon is not sent again: it goes with the offset, into the next run.
+      if (this.parts.incremental.waiting) { const last = new ChangeBatch(); last.offset = this.offset(); yield last; }
     } catch (error) { throw mapped(error, this.config); }
   }
 

@@ -79,6 +79,8 @@ export class IncrementalSnapshot {
     if (kept.state !== state || signals.length !== kept.signals.length || signals.some((one, i) => one !== kept.signals[i])) this.kept = { state, signals, keys: incrementalKeys(state, signals) };
     return this.kept.keys;
   }
+  /** True while signals wait that nobody would send again. */
+  get waiting(): boolean { return this.parts.inbox.unrepeatable().length > 0; }
   /** What is to be called when the offset that is made now is durable. */
   takeSettled(): readonly (() => Promise<void>)[] { return this.settled.splice(0); }
 

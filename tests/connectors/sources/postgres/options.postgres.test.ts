@@ -1,9 +1,12 @@
 /** Options of the connection, the slot and the stream that change what a user can see on the server or in the records. */
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { close, connect, queryOn } from '../../../../connectors/sources/postgres/connection.ts';
 import { postgresConfig } from '../../../../connectors/sources/postgres/config.ts';
 import { parseConfig } from '../../../../runtime/api/config-parse.ts';
 import type { TributaryError } from '../../../../runtime/api/errors.ts';
+import { until } from '../../../kit/condition.ts';
 import { type PostgresServer, startPostgres } from '../../../kit/postgres.ts';
 import { run, type Taken } from './source.ts';
 
@@ -34,6 +37,37 @@ it('the session has what database.initial.statements and the options of the driv
   };
   expect(await show(false, ['work_mem', 'application_name', 'lock_timeout', 'search_path', 'TimeZone'])).toEqual(['5MB', 'semi;colon', '7s', 'one,two', 'UTC']);
   expect(await show(true, ['application_name', 'lock_timeout'])).toEqual(['mine', '7s']);
+});
+
+const parsed = (options: Readonly<Record<string, string>>): NonNullable<ReturnType<typeof parseConfig<typeof postgresConfig>>['config']> => {
+  const { config, problems } = parseConfig(postgresConfig, { 'database.hostname': server.host, 'database.port': String(server.port), 'database.user': server.user, 'database.password': server.password, 'database.dbname': 'postgres', 'topic.prefix': 't', ...options });
+  if (config === undefined) throw new Error(JSON.stringify(problems));
+  return config;
+};
+
+it.each(['driver.loginTimeout', 'driver.connectTimeout'])('%s ends the wait for a server that takes the connection and says nothing', async option => {
+  const mute = createServer(() => { /* says nothing */ });
+  await new Promise<void>(done => { mute.listen(0, '127.0.0.1', done); });
+  try {
+    const began = performance.now();
+    await expect(connect(parsed({ 'database.hostname': '127.0.0.1', 'database.port': String((mute.address() as AddressInfo).port), [option]: '1', 'database.sslmode': 'disable' }), false)).rejects.toMatchObject({ name: 'RetriableError', code: 'POSTGRES_CONNECTION' });
+    expect(performance.now() - began).toBeLessThan(50_000);
+  } finally { mute.close(); }
+}, 70_000);
+
+/** Whether the system probes the connection: the timer that Linux shows for it (`02` = keep-alive). */
+function probed(localPort: number): boolean {
+  const hex = localPort.toString(16).toUpperCase().padStart(4, '0');
+  const line = readFileSync('/proc/net/tcp', 'utf8').split('\n').find(text => new RegExp(`^\\s*\\d+: [0-9A-F]+:${hex} `).test(text)) ?? '';
+  return line.trim().split(/\s+/)[5]?.startsWith('02:') === true;
+}
+it.each<readonly [Readonly<Record<string, string>>, boolean]>([[{}, true], [{ 'database.tcpKeepAlive': 'false' }, false], [{ 'driver.tcpKeepAlive': 'false' }, false], [{ 'database.tcpKeepAlive': 'false', 'driver.tcpKeepAlive': 'true' }, true]])('keep-alive with %o: %s', async (options, expected) => {
+  const client = await connect(parsed(options), false);
+  try {
+    const { localPort } = (client as unknown as { readonly connection: { readonly stream: { readonly localPort: number } } }).connection.stream;
+    // While data is on its way another timer runs.
+    if (expected) await until('the timer of the probe', () => probed(localPort)); else expect(probed(localPort)).toBe(false);
+  } finally { await close(client); }
 });
 
 describe('the slot', () => {

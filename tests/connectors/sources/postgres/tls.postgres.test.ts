@@ -1,6 +1,8 @@
 /** Real servers with certificates of the test's own: every way in that the options offer, and a clear error for each that is closed. */
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import forge from 'node-forge';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, close, queryOn } from '../../../../connectors/sources/postgres/connection.ts';
 import { postgresConfig } from '../../../../connectors/sources/postgres/config.ts';
@@ -35,6 +37,12 @@ beforeAll(async () => {
   writeFileSync(file('client.der'), Buffer.from(client.cert.replace(/-----.*?-----|\s/g, ''), 'base64'));
   writeFileSync(file('foreign.crt'), foreign.cert);
   writeFileSync(file('foreign.key'), foreign.key);
+  // PKCS #12 as openssl makes it: an authority and a client with RSA keys, and one store under the ciphers of old.
+  const old = rsaStore('certified');
+  writeFileSync(file('client.p12'), old.store('opensesame', 'aes256'));
+  writeFileSync(file('des.p12'), old.store('opensesame', '3des'));
+  writeFileSync(file('broken.p12'), old.store('opensesame', 'aes256').subarray(0, 200));
+  authority = { ...authority, cert: `${authority.cert}${old.authority}` };
   const hba = ['hostssl all certified 127.0.0.1/32 cert', 'hostnossl all guarded 127.0.0.1/32 reject', 'hostssl all guarded 127.0.0.1/32 scram-sha-256', 'host all scrammed 127.0.0.1/32 scram-sha-256', 'host all old 127.0.0.1/32 md5', 'hostnossl all plainly 127.0.0.1/32 password', 'hostssl all plainly 127.0.0.1/32 reject'];
   [server, expired, bare] = await Promise.all([
     secured(authority.issue({ name: 'server', dns: ['localhost'] }), { hba }),
@@ -47,6 +55,33 @@ afterAll(async () => { await Promise.all([server, expired, bare].map(one => one[
 
 const login = { 'database.user': 'postgres', 'database.password': 'postgres' };
 const certified = { 'database.user': 'certified', 'database.sslmode': 'verify-full', 'database.sslrootcert': 'CA' };
+
+/** A client with an RSA key, signed by an authority of its own, in key stores. */
+function rsaStore(name: string): { readonly authority: string; store(password: string, algorithm: 'aes256' | '3des'): Buffer } {
+  const { pki, pkcs12, asn1 } = forge;
+  const keys = (): { publicKey: forge.pki.rsa.PublicKey; privateKey: forge.pki.rsa.PrivateKey } => {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs1', format: 'pem' } });
+    return { publicKey: pki.publicKeyFromPem(publicKey) as forge.pki.rsa.PublicKey, privateKey: pki.privateKeyFromPem(privateKey) as forge.pki.rsa.PrivateKey };
+  };
+  const issuer = keys(), subject = keys();
+  const certificate = (of: string, key: forge.pki.rsa.PublicKey, by: string, ca: boolean): forge.pki.Certificate => {
+    const made = pki.createCertificate();
+    made.publicKey = key;
+    made.serialNumber = ca ? '01' : '02';
+    made.validity.notBefore = new Date(Date.now() - 86_400_000);
+    made.validity.notAfter = new Date(Date.now() + 86_400_000);
+    made.setSubject([{ name: 'commonName', value: of }]);
+    made.setIssuer([{ name: 'commonName', value: by }]);
+    made.setExtensions([{ name: 'basicConstraints', cA: ca }]);
+    made.sign(issuer.privateKey, forge.md.sha256.create());
+    return made;
+  };
+  const root = certificate('rsa authority', issuer.publicKey, 'rsa authority', true), own = certificate(name, subject.publicKey, 'rsa authority', false);
+  return {
+    authority: pki.certificateToPem(root),
+    store: (password, algorithm) => Buffer.from(asn1.toDer(pkcs12.toPkcs12Asn1(subject.privateKey, [own], password, { algorithm, friendlyName: 'user' })).getBytes(), 'binary'),
+  };
+}
 
 /** Connects both ways, for statements and for replication: 'tls' or 'plain' when both got in, else the error's code. */
 async function outcome(to: PostgresServer, options: Readonly<Record<string, string>>): Promise<string> {
@@ -109,6 +144,11 @@ describe('a client certificate', () => {
     ['a key with another password', { 'database.sslcert': 'client.crt', 'database.sslkey': 'locked.key', 'database.sslpassword': 'wrong' }, 'POSTGRES_TLS_KEY'],
     ['no key', { 'database.sslcert': 'client.crt' }, 'POSTGRES_TLS_FILE'],
     ['the key of another', { 'database.sslcert': 'client.crt', 'database.sslkey': 'foreign.key' }, 'POSTGRES_TLS_KEY'],
+    ['PKCS #12', { 'database.sslkey': 'client.p12', 'database.sslpassword': 'opensesame' }, 'tls'],
+    ['PKCS #12 under 3DES', { 'database.sslkey': 'des.p12', 'database.sslpassword': 'opensesame' }, 'tls'],
+    ['PKCS #12 with another password', { 'database.sslkey': 'client.p12', 'database.sslpassword': 'wrong' }, 'POSTGRES_TLS_KEY'],
+    ['PKCS #12 without its password', { 'database.sslkey': 'client.p12' }, 'POSTGRES_TLS_KEY'],
+    ['PKCS #12 that is cut', { 'database.sslkey': 'broken.p12', 'database.sslpassword': 'opensesame' }, 'POSTGRES_TLS_KEY'],
     ['none', {}, 'POSTGRES_TLS_CLIENT'],
     ['one that another authority signed', { 'database.sslcert': 'foreign.crt', 'database.sslkey': 'foreign.key' }, 'POSTGRES_TLS_CLIENT'],
   ])('%s', async (_name, options, expected) => { expect(await outcome(server, { ...certified, ...options })).toBe(expected); });

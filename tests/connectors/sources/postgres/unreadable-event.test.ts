@@ -30,7 +30,7 @@ async function outcome(mode: string): Promise<{ readonly failure: DataError | un
     config, options: {}, tables: {}, partition: { server: 'p' }, from: freshPosition(90n), wantsMessage: () => true, logger, version: 170_000,
     metrics: { set: () => undefined, add: (_name: string, delta: number) => { skipped += delta; } },
     housekeeping: { tick: () => undefined, holdsSnapshots: false, xmin: null, heartbeatAction: () => undefined },
-    incremental: { work: none, passed: () => undefined, observe: () => undefined, offsetKeys: () => ({}), awaited: undefined, began: () => undefined, takeSettled: () => [], waitMs: undefined },
+    incremental: { work: none, passed: () => undefined, observe: () => undefined, offsetKeys: () => ({}), awaited: undefined, began: () => undefined, takeSettled: () => [], waitMs: undefined, waiting: false },
     snapshot: { work: none, began: () => undefined, keys: () => ({}), awaited: undefined, waitMs: undefined },
   } as never);
   const stop = new AbortController();
