@@ -22,9 +22,13 @@ async function list({ query }: RestRequest, context: RestContext): Promise<Answe
   if (expand.length === 0) return ok(herder.connectors());
   const answer: Record<string, Record<string, unknown>> = {};
   for (const name of herder.connectors()) {
-    const one: Record<string, unknown> = answer[name] = {};
-    if (expand.includes('info')) one['info'] = await maskInfo(context, herder.connector(name));
-    if (expand.includes('status')) one['status'] = herder.status(name);
+    // One that is made or deleted just now has no status, or nothing any more: it is left out, as in Connect.
+    try {
+      const one: Record<string, unknown> = {};
+      if (expand.includes('info')) one['info'] = await maskInfo(context, herder.connector(name));
+      if (expand.includes('status')) one['status'] = herder.status(name);
+      answer[name] = one;
+    } catch (error) { if (!(error instanceof NotFoundError)) throw error; }
   }
   return ok(answer);
 }

@@ -8,7 +8,7 @@ import { consumerConfig, parsedClient } from '../log/kafka/log-config.ts';
 import { Topics } from '../log/kafka/topics.ts';
 import type { Log } from '../log/log.ts';
 
-export type LogView = Pick<Log, 'topics' | 'range' | 'reader'> & AsyncDisposable;
+export type LogView = Pick<Log, 'topics' | 'topic' | 'range' | 'reader'> & AsyncDisposable;
 /** Where the log is: a directory, or the keys of a worker file with `bootstrap.servers`. */
 export type LogPlace = { readonly directory: string } | { readonly worker: Properties };
 
@@ -24,7 +24,7 @@ export async function openLogView(place: LogPlace): Promise<LogView> {
     rack: consumer['client.rack'], onRetry: () => { /* what does not pass becomes the command's error */ },
   });
   return {
-    topics: () => topics.all(), range: at => topics.range(at), reader: async (at, from) => fetcher.reader(at, from),
+    topics: () => topics.all(), topic: name => topics.one(name), range: at => topics.range(at), reader: async (at, from) => fetcher.reader(at, from),
     [Symbol.asyncDispose]: async () => { fetcher.close(); await client[Symbol.asyncDispose](); },
   };
 }

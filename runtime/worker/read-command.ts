@@ -1,4 +1,5 @@
 /** `tributary topics` and `tributary read`: they look into a log beside a running worker and change nothing. */
+import { NotFoundError } from '../api/errors.ts';
 import { splitBatch } from '../log/record-batch.ts';
 import { type LogPlace, openLogView } from './log-view.ts';
 
@@ -23,6 +24,8 @@ export interface ReadOptions { readonly topic: string; readonly partition: numbe
 /** Values, one per line; with `keys`, offset, key and value separated by tabs. A tombstone reads `null`. */
 export async function readTopic(place: LogPlace, options: ReadOptions, print: Print, signal: AbortSignal): Promise<void> {
   await using log = await openLogView(place);
+  const topic = await log.topic(options.topic);
+  if (topic === undefined || options.partition >= topic.partitions) throw new NotFoundError(topic === undefined ? `There is no topic ${options.topic}` : `Topic ${options.topic} has ${topic.partitions} partitions`, { code: 'TOPIC_UNKNOWN', hint: 'List the topics with `tributary topics`.' });
   const { start, end } = await log.range(options);
   await using reader = await log.reader(options, Math.max(start, options.from));
   let left = options.max;

@@ -12,6 +12,7 @@ import { temporaryDirectory } from '../kit/directories.ts';
 import { type FaultProxy, startProxy } from '../kit/fault-proxy.ts';
 import { consumeAll } from '../kit/kafka-consumer.ts';
 import { type KafkaCluster, startKafka } from '../kit/kafka.ts';
+import { startWitness, type Witness } from '../kit/kafka-witness.ts';
 import { Lines } from '../kit/lines.ts';
 import { freePort } from '../kit/postgres.ts';
 
@@ -26,7 +27,7 @@ const scratch = temporaryDirectory('cluster-faults-');
 const links: FaultProxy[] = [];
 /** Before each worker's REST listener. */
 const doors = new Map<string, FaultProxy>();
-let kafka: KafkaCluster, cluster: TestCluster, lines: Lines;
+let kafka: KafkaCluster, cluster: TestCluster, lines: Lines, witness: Witness;
 
 beforeAll(async () => {
   const listens = await Promise.all(Array.from({ length: 3 }, () => freePort()));
@@ -44,8 +45,11 @@ beforeAll(async () => {
   await cluster.start('a', 'b', 'c');
   for (const [i, name] of lines.names.entries()) expect(await cluster.ask('POST', '/connectors', { name, config: lines.config(name, { 'topic.creation.default.replication.factor': '3', 'topic.creation.default.partitions': '1' }) }, cluster.names[i % 3])).toMatchObject({ status: 201 });
   await cluster.running(lines.names);
+  lines.append(1);
+  witness = await startWitness(kafka, lines.topic);
 }, 400_000);
 afterAll(async () => {
+  await witness?.[Symbol.asyncDispose]();
   await cluster?.[Symbol.asyncDispose]();
   await kafka?.[Symbol.asyncDispose]();
   for (const proxy of [...links, ...doors.values()]) await proxy[Symbol.asyncDispose]();
@@ -58,8 +62,8 @@ async function recovers(what: string): Promise<number> {
   const from = lines.count;
   lines.append(1);
   await cluster.running(lines.names, RECOVERY_MS);
-  await until(`new lines after ${what}`, async () => {
-    const values = new Set((await consumeAll(kafka, lines.topic, { idleMs: 2_000 })).map(({ value }) => value));
+  await until(`new lines after ${what}`, () => {
+    const values = new Set(witness.values);
     return lines.names.every(name => values.has(`${name}:${from}`));
   }, RECOVERY_MS).catch((error: unknown) => { throw new Error(`${(error as Error).message}\n${cluster.logs()}`, { cause: error }); });
   return performance.now() - started;
