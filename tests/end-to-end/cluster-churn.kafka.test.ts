@@ -137,6 +137,6 @@ describe('twenty connectors that change while workers come and go', () => {
     // And they work: what is written now comes through, where it is wanted.
     const live = [...churn.wanted].filter(([, { paused }]) => !paused).map(([name]) => name);
     for (const name of live) appendFileSync(join(scratch.path, 'files', name), 'last\n');
-    for (const name of live.slice(0, 3)) await until(`the last line of ${name}`, async () => (await consumeAll(kafka, `churn-${name}`, { idleMs: 2_000 })).at(-1)?.value === 'last', 60_000);
+    for (const name of live.slice(0, 3)) await until(`the last line of ${name}`, async () => (await consumeAll(kafka, `churn-${name}`, { idleMs: 10_000 })).at(-1)?.value === 'last', 60_000);
   }, long ? 1_800_000 : 400_000);
 });

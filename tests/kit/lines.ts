@@ -63,5 +63,14 @@ export class Lines {
     for (const name of this.names) for (let n = 0; n < this.written; n++) { const count = counts.get(`${name}:${n}`) ?? 0; if (count === 0) missing++; else doubled += count - 1; }
     return { missing, doubled, disordered };
   }
-  async arrived(timeoutMs = 120_000): Promise<void> { await until('all lines to be in the topic', async () => (await this.seen()).missing === 0, timeoutMs); }
+  /** Waits for all of it, looks once more, and answers what is there: what comes twice may come late. */
+  async arrived(timeoutMs = 120_000): Promise<Seen> {
+    let complete = 0, last: Seen = { missing: -1, doubled: 0, disordered: 0 };
+    await until('all lines to be in the topic', async () => {
+      last = await this.seen();
+      complete = last.missing === 0 ? complete + 1 : 0;
+      return complete === 2;
+    }, timeoutMs).catch((error: unknown) => { throw new Error(`${(error as Error).message}: ${JSON.stringify(last)}`, { cause: error }); });
+    return last;
+  }
 }
