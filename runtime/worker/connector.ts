@@ -42,6 +42,10 @@ export class Connector {
   private readonly policy = new RestartPolicy();
   private restarts = 0;
   private step: Promise<void> = Promise.resolve();
+  /** Changes that wait for their turn. They look at configuration and target when it comes, so one of a kind is enough. */
+  private applying: Promise<void> | undefined;
+  private restarting: Promise<void> | undefined;
+  private closing = false;
 
   constructor(facts: ConnectorFacts, config: ConnectorConfig, target: TargetState) {
     this.facts = facts;
@@ -66,7 +70,9 @@ export class Connector {
 
   /** Brings the task into the target state. */
   apply(): Promise<void> {
-    return this.inTurn(async () => {
+    return this.applying ??= this.inTurn(async () => {
+      this.applying = undefined;
+      if (this.closing) return;
       this.policy.reset();
       if (this.target === 'RUNNING') { this.unassigned = false; if (this.running === undefined) await this.start(); return; }
       await this.halt();
@@ -76,13 +82,21 @@ export class Connector {
   /** Stops the task, takes the configuration as it is now, and starts it where the target says so. */
   restart(): Promise<void> {
     this.show('RESTARTING', this.current.trace);
-    return this.inTurn(async () => {
+    return this.restarting ??= this.inTurn(async () => {
+      this.restarting = undefined;
+      if (this.closing) return;
       await this.halt();
       this.policy.reset();
       if (this.target === 'RUNNING') await this.start(); else this.show(this.target);
     });
   }
-  close(): Promise<void> { return this.inTurn(() => this.halt()); }
+  /** What was asked for before and has not begun is left out. */
+  close(): Promise<void> {
+    this.closing = true;
+    return this.inTurn(async () => {
+      try { await this.halt(); } finally { this.closing = false; }
+    });
+  }
   /** From now on the running task logs at this level; one that starts later is told by its order. */
   setLogLevel(level: LogLevel): void { this.running?.thread.postMessage({ kind: 'level', level } satisfies ToTask); }
   /** Hands a signal to the running task. Throws ConflictError TASK_NOT_RUNNING. */

@@ -55,7 +55,7 @@ class Churn {
   private async churn(name: string, next: () => number): Promise<void> {
     while (this.on) {
       await this.step(name, next());
-      await pause(100 + next() * 900);
+      await pause(1_000 + next() * 3_000);
     }
   }
   private config(name: string, revision: number): Readonly<Record<string, string>> {
