@@ -114,10 +114,10 @@ describe('the network between a worker and its brokers', () => {
       await recovers('a worker was cut off');
       for (const link of links) link.reset();
       await recovers('all connections of a worker were reset');
-      for (const link of links) link.delay(40);
-      await recovers('a worker was slow to reach');
+    } finally {
       for (const link of links) link.release();
-    } finally { await feed.stop(); }
+      await feed.stop();
+    }
     expect((await lines.arrived()).disordered).toBe(0);
     expect(cluster.overlaps(), cluster.logs()).toEqual([]);
   }, 400_000);
@@ -173,6 +173,7 @@ describe('the network between workers', () => {
       expect(performance.now() - started).toBeLessThan(RECOVERY_MS);
       // Asked while it stands still, done when it wakes up: by the new leader, not by what it believes to be.
       const stale = cluster.ask('PUT', '/connectors/late/config', { ...config, 'batch.size': '12' }, leader);
+      stale.catch(() => { /* met below, or the test has failed before */ });
       await until('the others to run everything', async () => {
         const { body } = await cluster.ask('GET', '/connectors?expand=status', undefined, follower);
         const all = body as Readonly<Record<string, { readonly status: { readonly tasks: readonly { readonly state: string; readonly worker_id: string }[] } } | undefined>>;
