@@ -13,7 +13,7 @@ interface Progress { readonly incremental_snapshot: { readonly paused: boolean; 
 test('an incremental snapshot is asked for, paused, seen in the status and finished over REST, without a signal table', async () => {
   await using server = await startPostgres({ version: 17 });
   using home = temporaryDirectory('rest-signals-');
-  await server.sql(`CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, ${ROWS}) g; ANALYZE t`);
+  await server.sql(`CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, ${ROWS}) g; ANALYZE t; CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u SELECT generate_series(1, 10)`);
   const log = join(home.path, 'log');
   await using worker = await startWorker({
     directory: home.path, properties: { 'log.dir': log, 'log.level': 'warn' },
@@ -35,10 +35,16 @@ test('an incremental snapshot is asked for, paused, seen in the status and finis
   expect(going.seconds_left).toBeGreaterThanOrEqual(0);
   await until('the end', async () => (await metric('incremental_snapshot_rows_done')) === ROWS && (await progress())?.incremental_snapshot === null, 120_000);
 
-  const read = (): string[] => spawnSync(process.execPath, [program, 'read', 'cdc.public.t', '--log-dir', log, '--from', '0'], { encoding: 'utf8', maxBuffer: 1 << 30 }).stdout.trim().split('\n').filter(line => line !== '');
+  const read = (table = 't'): string[] => spawnSync(process.execPath, [program, 'read', `cdc.public.${table}`, '--log-dir', log, '--from', '0'], { encoding: 'utf8', maxBuffer: 1 << 30 }).stdout.trim().split('\n').filter(line => line !== '');
   await until('all rows in the log', () => read().length === ROWS);
   const ids = read().map(line => (JSON.parse(line) as { payload: { op: string; after: { id: number } } }).payload).filter(({ op }) => op === 'r').map(({ after }) => after.id);
   expect(ids).toEqual(Array.from({ length: ROWS }, (_, i) => i + 1));
+
+  // A signal that the task has and did not come to before it was restarted is not lost.
+  expect(await send('execute-snapshot', { 'data-collections': ['public.u'] })).toBe(202);
+  expect((await fetch(`${url}/restart?includeTasks=true`, { method: 'POST' })).status).toBe(202);
+  await until('the rows of the second table', () => read('u').length >= 10, 120_000);
+  expect(read('u').length).toBe(10);
 
   expect((await fetch(`${url}/stop`, { method: 'PUT' })).status).toBe(204);
   expect(await send('log', { message: 'too late' })).toBe(409);
