@@ -16,6 +16,8 @@ const long = process.env['TRIBUTARY_LONG'] === '1';
 const CONNECTORS = 20;
 /** Rounds of a worker that goes and comes back; the connectors change all the while. */
 const ROUNDS = long ? 20 : 3;
+/** From one change of a connector to its next: each costs a start of a thread, and two cores start a few in a second. */
+const PACE_MS = long ? 5_000 : 8_000;
 const SEED = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 
 const scratch = temporaryDirectory('churn-');
@@ -55,7 +57,7 @@ class Churn {
   private async churn(name: string, next: () => number): Promise<void> {
     while (this.on) {
       await this.step(name, next());
-      await pause(1_000 + next() * 3_000);
+      await pause(PACE_MS * (0.5 + next()));
     }
   }
   private config(name: string, revision: number): Readonly<Record<string, string>> {

@@ -18,7 +18,8 @@ export async function startWitness(kafka: KafkaCluster, topic: string): Promise<
   const consumer: Consumer = client.consumer({ groupId: `witness-${randomUUID()}`, maxWaitTimeInMs: 200, retry: { retries: 30, maxRetryTime: 1_000 } });
   const values: (string | null)[] = [];
   await consumer.connect();
-  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  // A topic that is new is known to each broker only after a moment.
+  await until(`topic ${topic} at all brokers`, () => consumer.subscribe({ topics: [topic], fromBeginning: true }).then(() => true, () => false), 60_000);
   await consumer.run({ eachMessage: async ({ message: { value } }) => { values.push(value === null ? null : value.toString('utf8')); } });
   return { values, [Symbol.asyncDispose]: () => consumer.disconnect() };
 }
