@@ -34,7 +34,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   int2: { call: '0', parse: whole }, int4: { call: '0', parse: whole }, int8: { call: '0', parse: whole },
   json: { call: '{}', parse: decoded }, jsonb: { call: '{}', parse: decoded }, xml: { call: '', parse: decoded },
   uuid: { call: '00000000-0000-0000-0000-000000000000', parse: decoded },
-  date: { call: '1970-01-01', parse: date }, time: { call: '00:00:00', parse: decoded }, timestamp: { call: '1970-01-01 00:00:00', parse: timestamp },
+  date: { call: '1970-01-01', parse: date }, time: { call: '00:00:00', parse: (text, codec) => codec.decode(text.startsWith('24:') ? '23:59:59.999999' : text) }, timestamp: { call: '1970-01-01 00:00:00', parse: timestamp },
   timestamptz: { call: '1970-01-01 00:00:00', parse: zoned }, interval: { call: '00:00:00', parse: decoded },
 };
 
@@ -76,13 +76,18 @@ function infiniteTimestamp(text: string, { type, name }: Schema): Value | undefi
   return name !== 'io.debezium.time.MicroTimestamp' ? undefined : late ? -9_223_372_036_853_775_810n : -9_223_372_036_854_775_808n;
 }
 
+const TEXT_ZEROS: Readonly<Record<string, string>> = {
+  'io.debezium.time.ZonedTimestamp': '1970-01-01T00:00:00Z', 'io.debezium.time.ZonedTime': '00:00:00Z', 'io.debezium.time.IsoDate': '1970-01-01Z', 'io.debezium.time.IsoTime': '00:00:00Z',
+  'io.debezium.time.IsoTimestamp': '1970-01-01T00:00:00Z', 'io.debezium.time.Interval': 'P0Y0M0DT0H0M0S',
+};
+
 /** What stands for a missing value of a required column. */
 export function zeroOf(schema: Schema): Value {
   switch (schema.type) {
     case 'int8': case 'int16': case 'int32': case 'float': case 'double': return 0;
     case 'int64': return 0n;
     case 'boolean': return false;
-    case 'string': return schema.name === 'io.debezium.time.ZonedTimestamp' ? '1970-01-01T00:00:00Z' : schema.name === 'io.debezium.time.ZonedTime' ? '00:00:00Z' : '';
+    case 'string': return TEXT_ZEROS[schema.name ?? ''] ?? '';
     case 'bytes': return schema.name === 'org.apache.kafka.connect.data.Decimal' ? Uint8Array.of(0) : new Uint8Array(0);
     case 'array': return [];
     case 'map': return { entries: [] };

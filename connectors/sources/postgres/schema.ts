@@ -25,7 +25,7 @@ export interface CatalogueTable {
   readonly schema: string;
   readonly table: string;
   readonly columns: readonly CatalogueColumn[];
-  /** Names of the primary key, else of the unique index that is first by name, whatever it is over; empty = no key. */
+  /** Names of the primary key, else of the unique index over plain columns that is first by name, INCLUDE columns with it; empty = no key. */
   readonly key: readonly string[];
   readonly replicaIdentity: string;
 }
@@ -79,9 +79,9 @@ export async function loadTables(query: Query, where: string): Promise<Catalogue
     (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, a.atttypmod, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '') ORDER BY a.attnum)
        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
     (SELECT json_agg(a.attname ORDER BY k.ord) FROM (
-        SELECT i.indkey, i.indnkeyatts FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisunique
+        SELECT i.indkey, CASE WHEN i.indisprimary THEN i.indnkeyatts ELSE i.indnatts END AS width FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisunique AND i.indexprs IS NULL
         ORDER BY i.indisprimary DESC, i.indisclustered DESC, x.relname LIMIT 1) i
-      CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.ord <= i.indnkeyatts)::text
+      CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.ord <= i.width)::text
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${where} ORDER BY n.nspname, c.relname`);
   return rows.map(([oid, schema, table, replicaIdentity, columns, key]) => ({
     oid: Number(oid), schema: schema ?? '', table: table ?? '', replicaIdentity: replicaIdentity ?? 'd',

@@ -164,23 +164,24 @@ const WITHOUT_ARRAY = new Set(['point', 'money', 'interval', 'xml', 'name', 'var
 const unknown = (): Codec => ({ schema: types.BYTES, decode: value => Buffer.from(value) });
 
 /**
- * Arrays hold optional elements, but for enums; the times in them keep milliseconds, as Debezium has it. A multi-dimensional array reads as nulls,
+ * Arrays hold optional elements, but for enums; the times in them keep milliseconds, those with a zone seconds, as Debezium has it. A multi-dimensional array reads as nulls,
  * an array of bit strings as a null under the schema of its element.
  */
 function arrayCodec(element: TypeInfo, typmod: number, options: EncodingOptions): Codec | undefined {
-  if (element.kind === 'd' || WITHOUT_ARRAY.has(element.name)) return options.includeUnknown ? unknown() : undefined;
+  if (WITHOUT_ARRAY.has(element.name)) return undefined;
+  if (element.kind === 'd') return options.includeUnknown ? unknown() : undefined;
   if (element.name === 'bit') return { schema: types.bits(typmod === -1 ? 1 : typmod), decode: () => null, placeholder: null };
   const item = codecFor(element, typmod, options);
   if (item === undefined) return undefined;
   const schema = types.array(element.kind === 'e' ? item.schema : types.optional(item.schema as StructSchema));
-  const member = element.name === 'time' ? (text: string): Value => item.decode(text.replace(/(\.\d{3})\d+/, '$1')) : item.decode;
+  const member = element.name === 'time' ? (text: string): Value => item.decode(text.replace(/(\.\d{3})\d+/, '$1').replace(/^24/, '00')) : element.name === 'timetz' ? (text: string): Value => item.decode(text.replace(/\.\d+/, '')) : item.decode;
   const numbers = element.name === 'numeric';
   return {
     schema,
     decode: value => {
       const found = parseArray(value);
       // One NaN or infinity takes the whole array with it.
-      if (found === undefined || (numbers && found.some(({ text: one }) => one !== null && /[a-z]$/.test(one)))) return null;
+      if (found === undefined || (numbers && found.some(({ text: one }) => one !== null && /[A-Za-z]$/.test(one)))) return null;
       return found.map(({ text: one, nested }) => (one === null || nested ? null : member(one)));
     },
     placeholder: arrayPlaceholder(element.name, item.schema, options),

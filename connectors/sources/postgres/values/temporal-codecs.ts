@@ -86,9 +86,12 @@ export function zonedTimeText(text: string): string {
 /** A month counts 365.25 / 12 days, as Debezium has it: 2,629,800 seconds. */
 const MONTH_US = 2_629_800_000_000n, DAY_US = 86_400_000_000n;
 
+/** Stops at the ends of 64 bits. */
+function saturated(value: bigint): bigint { return value > MAX_LONG ? MAX_LONG : value < -MAX_LONG - 1n ? -MAX_LONG - 1n : value; }
+
 export function intervalCodec(mode: EncodingOptions['intervalMode']): TemporalCodec {
   if (mode === 'numeric') {
-    return { schema: types.microDuration, decode: text => { const parts = parseInterval(text); return parts === undefined ? null : BigInt(parts.months) * MONTH_US + BigInt(parts.days) * DAY_US + parts.micros; } };
+    return { schema: types.microDuration, decode: text => { const parts = parseInterval(text); return parts === undefined ? null : saturated(BigInt(parts.months) * MONTH_US + BigInt(parts.days) * DAY_US + parts.micros); } };
   }
   return { schema: types.interval, decode: intervalText };
 }

@@ -1,0 +1,2 @@
+INSERT INTO k_full VALUES (8,'n',NULL); UPDATE k_full SET v='z' WHERE id=1; UPDATE k_full SET id=7 WHERE id=2; DELETE FROM k_full WHERE id=1; INSERT INTO k_uniq VALUES (4,5,NULL,'y'); INSERT INTO k_order VALUES (5,6,7); UPDATE k_order SET b=8 WHERE a=5; DELETE FROM k_order WHERE a=5; INSERT INTO k_def VALUES (9,'nine'); INSERT INTO k_serial (v) VALUES ('y'); UPDATE k_two SET v='y'; UPDATE k_two SET w=5; DELETE FROM k_two;
+INSERT INTO zz_done VALUES (2,'SENTINEL-2');

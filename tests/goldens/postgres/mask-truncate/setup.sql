@@ -1,0 +1,4 @@
+CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE TYPE mood AS ENUM ('sad','ok','it''s, fine','Ünï');
+CREATE DOMAIN dv AS varchar(6); CREATE TABLE mk (id int PRIMARY KEY, t text, v varchar(6), v2 varchar(200), c char(4), e mood, d dv, ci citext, u uuid, j json, a text[], n numeric(5,2), i int, ts timestamptz, nn text NOT NULL, k varchar(3) DEFAULT 'dft', nm name, x xml, inet inet, by bytea); INSERT INTO mk VALUES (1,'täxt🎉 long enough','abcdef','x','ab','ok','dom','Ci','A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11','{"a":1}','{aaaa,bbbb}',1.5,7,'2020-01-01 00:00:00+00','nn','k','nm','<a/>','10.0.0.1','\x0102030405'),(2,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'',NULL,NULL,NULL,NULL,NULL); CREATE TABLE mkey (k varchar(20) PRIMARY KEY, v text); INSERT INTO mkey VALUES ('key1','v');
+CREATE TABLE zz_done (id int PRIMARY KEY, mark text);
+INSERT INTO zz_done VALUES (1,'SENTINEL-1');

@@ -1,0 +1,3 @@
+CREATE TABLE t1 (id int PRIMARY KEY, v text); CREATE TABLE t2 (id int PRIMARY KEY, v text); INSERT INTO t1 VALUES (1,'a'); INSERT INTO t2 VALUES (1,'a');
+CREATE TABLE zz_done (id int PRIMARY KEY, mark text);
+INSERT INTO zz_done VALUES (1,'SENTINEL-1');

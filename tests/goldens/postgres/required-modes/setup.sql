@@ -1,0 +1,5 @@
+CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE TYPE mood AS ENUM ('sad','ok','it''s, fine','Ünï');
+CREATE TABLE rq (id int PRIMARY KEY, a text NOT NULL, b varchar(3) NOT NULL, c char(3) NOT NULL, u uuid NOT NULL, j json NOT NULL, jb jsonb NOT NULL, x xml NOT NULL, e mood NOT NULL, i inet NOT NULL, lt ltree NOT NULL, ts tsvector NOT NULL, by bytea NOT NULL, hs hstore NOT NULL, b1 bit NOT NULL, b3 bit(3) NOT NULL, vb varbit NOT NULL, pt point NOT NULL, r int4range NOT NULL, ci citext NOT NULL, bo boolean NOT NULL, s smallint NOT NULL, l bigint NOT NULL, o oid NOT NULL, ta text[] NOT NULL, ia int[] NOT NULL, na numeric[] NOT NULL, ba bytea[] NOT NULL, ea mood[] NOT NULL, da date[] NOT NULL, d4 numeric(9,4) NOT NULL);
+INSERT INTO rq VALUES (1,'a','b','c','A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11','{}','{}','<a/>','ok','10.0.0.1','a.b','cat','\x01','a=>1',B'1',B'101',B'11','(1,2)','[1,2)','Ci',true,1,1,1,'{a}','{1}','{1.5}','{"\\x01"}','{ok}','{2020-01-01}',1.5);
+CREATE TABLE zz_done (id int PRIMARY KEY, mark text);
+INSERT INTO zz_done VALUES (1,'SENTINEL-1');

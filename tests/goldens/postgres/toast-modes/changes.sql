@@ -1,0 +1,2 @@
+UPDATE to1 SET n=2; UPDATE to1 SET id=2; UPDATE to1 SET a='small', ia='{1}'; DELETE FROM to1;
+INSERT INTO zz_done VALUES (2,'SENTINEL-2');
