@@ -138,10 +138,10 @@ export const list = <const S extends Spec<readonly string[]>>(spec: S) => option
 /** Masked wherever it could be shown. */
 export const password = <const S extends Spec<string>>(spec: S) => option<string, S>('PASSWORD', text => text.trim(), spec);
 export const className = <const S extends Spec<string>>(spec: S) => option<string, S>('CLASS', text => text.trim(), spec);
-/** One of a fixed set, compared without regard to case, as Debezium does; the parsed value is the declared spelling. */
-export const oneOf = <const C extends readonly string[], const S extends Spec<C[number]>>(choices: C, spec: S) =>
+/** One of a fixed set, compared without regard to case, as Debezium does; the parsed value is the declared spelling. `told`: what is said of anything else, where Kafka words it in another way. */
+export const oneOf = <const C extends readonly string[], const S extends Spec<C[number]>>(choices: C, spec: S, told = `Value must be one of ${choices.join(', ')}`) =>
   option<C[number], S>('STRING', text => {
     const found = choices.find(choice => choice.toLowerCase() === text.trim().toLowerCase());
-    if (found === undefined) throw new Error(`Value must be one of ${choices.join(', ')}`);
+    if (found === undefined) throw new Error(told);
     return found;
   }, spec, choices);

@@ -48,6 +48,11 @@ export interface SourceBatch {
   readonly more: boolean;
   /** Position after the last record, stored atomically with the records. Undefined = these records move no offset. A batch may be empty and only move the offset. */
   readonly offset: PartitionOffset | undefined;
+  /**
+   * Where the source itself says where transactions end ({@link SourceContext.definesTransactions}): after this batch the open
+   * one is committed, or its records are given up and only the offset is kept. Left out: it goes on. Without meaning elsewhere.
+   */
+  readonly end?: 'commit' | 'abort';
   /** Destination; one interned string per topic. */
   topic(i: number): string;
   /** General path. */
@@ -92,6 +97,8 @@ export interface SourceContext extends TaskContext {
   feed?(request: FeedRequest): Promise<TopicFeed>;
   /** Stored offset of a partition, read before the first batch; undefined = never ran. */
   offset(partition: SourcePartition): Promise<SourceOffset | undefined>;
+  /** The source's batches say where transactions end (`transaction.boundary=connector` in a worker that delivers exactly once). */
+  readonly definesTransactions?: boolean;
 }
 
 /** One running unit of a source connector. */
@@ -186,6 +193,10 @@ export interface SourcePlugin<D extends ConfigDef = ConfigDef> extends Manifest<
   checkOffsets?(config: Readonly<Record<string, string>>, changes: readonly OffsetChange[]): void;
   /** Its tasks take signals. */
   readonly signals?: true;
+  /** Whether delivery is exactly once with this raw configuration (Connect's `exactlyOnceSupport`); a plugin without it does not say. */
+  exactlyOnce?(config: Readonly<Record<string, string>>): boolean;
+  /** Whether its batches can say where transactions end (Connect's `canDefineTransactionBoundaries`); left out: they cannot. */
+  definesTransactions?(config: Readonly<Record<string, string>>): boolean;
   open(config: ConfigOf<D>, context: SourceContext, extra: Readonly<Record<string, string>>): Promise<SourceTask>;
 }
 export interface SinkPlugin<D extends ConfigDef = ConfigDef> extends Manifest<D> {

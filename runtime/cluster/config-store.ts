@@ -47,8 +47,10 @@ export class ConfigStore implements AsyncDisposable {
   /** All of the records or none; one write after the other. Resolves when this worker has read them itself. */
   write(records: readonly ConfigRecord[], producer: Pick<Producer, 'send'> = this.options.producer): Promise<void> {
     const next = this.writing.then(async () => {
-      await producer.send(encodeRecords(this.options.topic, 1, records.map(encodeConfigRecord)), AbortSignal.timeout(WRITE_MS));
+      const [base = -1] = await producer.send(encodeRecords(this.options.topic, 1, records.map(encodeConfigRecord)), AbortSignal.timeout(WRITE_MS));
       await this.readToEnd(WRITE_MS);
+      // A transaction counts as committed before readers of committed records see its end: what was written must have come back.
+      await this.topic?.readThrough([base + records.length], WRITE_MS);
     });
     this.writing = next.catch(() => { /* told to its own caller */ });
     return next;

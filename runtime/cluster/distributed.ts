@@ -47,6 +47,8 @@ export interface DistributedParts {
   readonly writeShared: (records: readonly ConfigRecord[]) => Promise<void>;
   /** Set when the worker failed for good. */
   readonly failure: () => Error | undefined;
+  /** The log that a source's offsets are read from, or with `change` changed by; undefined: the worker's. Whoever asked closes it. */
+  readonly offsetsLog: (connector: string, config: herder.ConnectorConfig, change: boolean) => Promise<Log | undefined>;
 }
 
 export class DistributedHerder implements herder.Herder {
@@ -228,8 +230,16 @@ export class DistributedHerder implements herder.Herder {
 
   async offsets(name: string): Promise<readonly herder.ConnectorOffset[]> {
     const config = this.known(name);
-    if (this.pluginOf(config)?.kind !== 'sink') return this.parts.log.sourceOffsets(name);
+    if (this.pluginOf(config)?.kind !== 'sink') return this.sourceOffsets(name, config);
     return (await this.parts.log.positions(`connect-${name}`)).map(({ topic, partition, offset }) => ({ partition: { kafka_topic: topic, kafka_partition: partition }, offset: { kafka_offset: offset } }));
+  }
+  private async sourceOffsets(name: string, config: herder.ConnectorConfig): Promise<readonly herder.ConnectorOffset[]> {
+    await using own = await this.parts.offsetsLog(name, config, false);
+    return await (own ?? this.parts.log).sourceOffsets(name);
+  }
+  private async alterSourceOffsets(name: string, config: herder.ConnectorConfig, changes: readonly herder.OffsetChange[]): Promise<void> {
+    await using own = await this.parts.offsetsLog(name, config, true);
+    await (own ?? this.parts.log).alterSourceOffsets(name, changes);
   }
   async alterOffsets(name: string, changes: readonly herder.OffsetChange[] | null): Promise<void> {
     const request: Omit<LeaderRequest, 'path'> = changes === null ? { method: 'DELETE', repeatable: true } : { method: 'PATCH', body: stringifyExact({ offsets: changes }), repeatable: true };
@@ -250,7 +260,7 @@ export class DistributedHerder implements herder.Herder {
     if (changes !== null && !source) await this.checkTopics(name, changes);
     if (source && config['exactly.once.source.support'] === 'enabled') { await fencing.fence(name); await check(); }
     const wanted = changes ?? (await this.offsets(name)).map(({ partition }) => ({ partition, offset: null }));
-    if (source) { await log.alterSourceOffsets(name, wanted); return; }
+    if (source) { await this.alterSourceOffsets(name, own, wanted); return; }
     await log.resetPositions(`connect-${name}`, wanted.map(({ partition, offset }) => ({ topic: String(partition['kafka_topic']), partition: Number(partition['kafka_partition']), offset: offset === null ? null : Number(offset['kafka_offset']) })));
   }
 
@@ -296,6 +306,18 @@ export class DistributedHerder implements herder.Herder {
     const { sessionKey } = this.state;
     const signWith = node.round?.protocol === 'sessioned' && sessionKey !== undefined ? { signWith: { key: sessionKey, algorithm: config['inter.worker.signature.algorithm'] } } : {};
     await this.leader.run({ method: 'PUT', path: `${pathOf(name)}/fence`, repeatable: true, ...signWith }, () => fencing.fence(name), () => undefined);
+  }
+
+  /**
+   * Asked once a task has taken its transactional id, with the generation of task configurations that it started with: while
+   * it did, others may have come to own it. In Connect's words. Throws RetriableError TASK_OUTDATED, TASK_REVOKED.
+   */
+  async stillOwned(name: string, task: number, generation: number): Promise<void> {
+    const { store, node } = this.parts;
+    await store.readToEnd(READ_MS);
+    const hint = 'Nothing to do: the task runs where the group has put it, with its present configuration.';
+    if (this.state.taskGeneration(name) !== generation) throw new RetriableError(`Cannot start source task ${name}-${task} with exactly-once support as the connector has already generated a new set of task configs`, { code: 'TASK_OUTDATED', hint });
+    if (!node.runs(workOf(name, task))) throw new RetriableError(`Cannot start source task ${name}-${task} as it has already been revoked from this worker`, { code: 'TASK_REVOKED', hint });
   }
 }
 

@@ -12,8 +12,8 @@ export interface FencingOptions {
   readonly groupId: string;
   readonly readToEnd: () => Promise<void>;
   readonly write: (records: readonly ConfigRecord[]) => Promise<void>;
-  /** Shuts out whoever writes under this id. */
-  readonly shutOut: (transactionalId: string) => Promise<void>;
+  /** Shuts out whoever writes under these ids, in the cluster that the connector writes to. */
+  readonly shutOut: (connector: string, transactionalIds: readonly string[]) => Promise<void>;
 }
 
 /** The transactional id of a task, as Connect forms it. */
@@ -41,7 +41,7 @@ export class Fencing {
     if (!state.fencingPending(connector)) return;
     const generation = state.taskGeneration(connector);
     const before = state.fencingCount(connector), tasks = state.tasks(connector).length;
-    if (before !== undefined && !(before === 1 && tasks === 1)) await Promise.all(Array.from({ length: before }, (_, task) => shutOut(transactionalId(groupId, connector, task))));
+    if (before !== undefined && !(before === 1 && tasks === 1)) await shutOut(connector, Array.from({ length: before }, (_, task) => transactionalId(groupId, connector, task)));
     if (state.taskGeneration(connector) !== generation) throw new ConflictError('Failed to complete zombie fencing because a new set of task configs was generated', { code: 'FENCING_OUTRUN' });
     await write([{ kind: 'fencing', connector, tasks }]);
   }

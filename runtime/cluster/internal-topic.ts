@@ -51,7 +51,12 @@ export class InternalTopic implements AsyncDisposable {
   /** Resolves when every record that was in the topic at the call has been told. Rejects with RetriableError TOPIC_BEHIND. */
   async readToEnd(timeoutMs: number): Promise<void> {
     const { source, topic } = this.options;
-    const ends = await limited(timeoutMs, Promise.all(this.positions.map(async (_, partition) => (await source.range({ topic, partition })).end)), `the end of ${topic}`);
+    await this.readThrough(await limited(timeoutMs, Promise.all(this.positions.map(async (_, partition) => (await source.range({ topic, partition })).end)), `the end of ${topic}`), timeoutMs);
+  }
+
+  /** Resolves when every record before these offsets, one for each partition, has been told. Rejects with RetriableError TOPIC_BEHIND. */
+  async readThrough(ends: readonly number[], timeoutMs: number): Promise<void> {
+    const { topic } = this.options;
     if (this.reached(ends)) return;
     let waiter: (typeof this.waiters)[number] | undefined;
     const seen = new Promise<void>(done => { waiter = { ends, done }; this.waiters.push(waiter); });

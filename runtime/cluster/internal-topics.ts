@@ -23,7 +23,7 @@ export interface InternalTopicSpec {
 }
 
 /** Settings by `<prefix>.<topic setting>`; cleanup.policy and partitions are not the user's to choose. */
-function settingsOf({ prefix }: InternalTopicSpec, worker: Properties): Record<string, string> {
+export function internalTopicSettings(prefix: InternalTopicSpec['prefix'], worker: Properties): Record<string, string> {
   const own = new Set(['topic', 'partitions', 'replication.factor', 'cleanup.policy', 'file.filename']);
   return { ...Object.fromEntries(Object.entries(propertiesUnder(prefix, worker)).filter(([key]) => !own.has(key))), 'cleanup.policy': 'compact' };
 }
@@ -36,7 +36,7 @@ function settingsOf({ prefix }: InternalTopicSpec, worker: Properties): Record<s
 export async function ensureInternalTopic(client: KafkaClient, spec: InternalTopicSpec, worker: Properties): Promise<number> {
   const made = await client.retrying(`create topic ${spec.name}`, async () => {
     if (await client.topic(spec.name, { maxAgeMs: -1 }) !== undefined) return false;
-    const topic = { name: spec.name, partitions: spec.partitions, replicationFactor: spec.replicationFactor, configs: settingsOf(spec, worker) };
+    const topic = { name: spec.name, partitions: spec.partitions, replicationFactor: spec.replicationFactor, configs: internalTopicSettings(spec.prefix, worker) };
     const [outcome] = await client.request('controller', createTopics, { topics: [topic], timeoutMs: client.config.requestTimeoutMs });
     const error = outcome?.error ?? 0;
     if (error === EXISTS) return false;

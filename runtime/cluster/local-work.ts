@@ -23,12 +23,16 @@ export interface LocalWorkOptions {
   readonly workerId: () => string;
   /** Of the group, at present. */
   readonly generation: () => number;
-  readonly order: (connector: string, task: number, config: ConnectorConfig, level: LogLevel) => TaskOrder;
+  readonly order: (task: TaskFacts, config: ConnectorConfig, level: LogLevel) => TaskOrder;
   /** Awaited before each start of a source task. */
   readonly beforeSource: (connector: string, task: number) => Promise<void>;
+  /** Awaited when a source task has shut earlier writers out; throws when it may not go on. `generation`: of the task configurations that it started with. */
+  readonly claimed: (connector: string, task: number, generation: number) => Promise<void>;
   /** The connector is here and started: its task configurations are to be what its configuration says. */
   readonly reconfigure: (connector: string) => void;
 }
+
+export interface TaskFacts { readonly connector: string; readonly task: number; readonly kind: Plugin['kind'] }
 
 const RUNNING_BY: Readonly<Record<StoredTarget, TargetState>> = { STARTED: 'RUNNING', PAUSED: 'PAUSED', STOPPED: 'STOPPED' };
 /** How long a task may take to end that this worker has no right to run any more, in milliseconds. */
@@ -91,12 +95,13 @@ export class LocalWork {
   private runner(work: Work, plugin: Plugin, config: ConnectorConfig): Connector {
     const { options } = this;
     const name = connectorOf(work), task = taskOf(work);
+    let generation = -1;
     return new Connector({
       name, task, type: plugin.kind, version: plugin.version, workerId: options.workerId(), logger: options.logger, graceMs: options.graceMs,
-      order: current => options.order(name, task, current, options.levels.effective(taskLogger(plugin.names[0], name)).level),
+      order: current => options.order({ connector: name, task, kind: plugin.kind }, current, options.levels.effective(taskLogger(plugin.names[0], name)).level),
       topicSeen: topic => { options.statuses.topicUsed(name, topic, task); },
       changed: ({ state, trace }) => { if (this.tasks.has(work)) this.say(work, state, trace, plugin.version); },
-      ...(plugin.kind === 'source' ? { before: () => options.beforeSource(name, task) } : {}),
+      ...(plugin.kind === 'source' ? { before: () => { generation = options.state.taskGeneration(name); return options.beforeSource(name, task); }, claimed: () => options.claimed(name, task, generation) } : {}),
     }, config, RUNNING_BY[options.state.target(name)]);
   }
 

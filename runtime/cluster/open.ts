@@ -13,19 +13,21 @@ import type { Log } from '../log/log.ts';
 import { configProviders, resolveProviders } from '../config-providers.ts';
 import type { ConnectorConfig } from '../worker/herder.ts';
 import { type LogLevel, type LogLevels, parseLevel } from '../worker/log-levels.ts';
+import { clientOverrides } from '../worker/client-overrides.ts';
+import { openTaskLog } from '../worker/open-log.ts';
 import { loadPlugins } from '../worker/plugins.ts';
 import type { TaskOrder } from '../worker/task-messages.ts';
 import { topicDefaults } from '../worker/worker-config.ts';
 import type { Advertised } from './advertised.ts';
-import type { ConfigChange } from './config-state.ts';
+import type { ConfigChange, ConfigState } from './config-state.ts';
 import { ConfigStore } from './config-store.ts';
 import { GroupCoordinator } from './coordinator.ts';
 import type { DistributedConfig } from './distributed-config.ts';
 import { DistributedHerder } from './distributed.ts';
 import { Fencing, transactionalId } from './fencing.ts';
 import type { TopicSource } from './internal-topic.ts';
-import { ensureInternalTopic } from './internal-topics.ts';
-import { LocalWork } from './local-work.ts';
+import { ensureInternalTopic, internalTopicSettings } from './internal-topics.ts';
+import { LocalWork, type TaskFacts } from './local-work.ts';
 import { ClusterNode } from './node.ts';
 import { StatusStore } from './status-store.ts';
 
@@ -68,7 +70,7 @@ class AsyncDisposableStackLike {
   async close(): Promise<void> { for (const close of this.closers.splice(0).reverse()) await close(); }
 }
 
-interface Kafka { readonly client: KafkaClient; readonly source: TopicSource; readonly producer: (transactional?: string) => Producer }
+interface Kafka { readonly client: KafkaClient; readonly source: TopicSource; readonly producer: (transactional?: string, client?: KafkaClient) => Producer }
 
 async function connect({ properties, logger }: DistributedOptions, workerId: string, stack: AsyncDisposableStackLike): Promise<Kafka> {
   const client = await openKafkaClient(clientConfig(clientProperties(properties, 'worker'), `connect-${workerId}`));
@@ -80,7 +82,7 @@ async function connect({ properties, logger }: DistributedOptions, workerId: str
   return {
     client,
     source: { range: async at => ({ ...await topics.range(at), end: await committedEnd(client, at) }), reader: async (at, from) => fetcher.reader(at, from) },
-    producer: transactional => new Producer(client, { transactionalId: transactional, transactionTimeoutMs: WRITE_MS, compression: 'none', maxRequestBytes: 1024 * 1024, deliveryTimeoutMs: WRITE_MS, idempotent: true, acks: -1, onRetry }),
+    producer: (transactional, other = client) => new Producer(other, { transactionalId: transactional, transactionTimeoutMs: WRITE_MS, compression: 'none', maxRequestBytes: 1024 * 1024, deliveryTimeoutMs: WRITE_MS, idempotent: true, acks: -1, onRetry }),
   };
 }
 
@@ -101,10 +103,10 @@ async function assemble(options: DistributedOptions, advertised: Advertised, sta
   const spec = (prefix: 'config.storage' | 'offset.storage' | 'status.storage', holds: string, partitions: number) =>
     ensureInternalTopic(client, { prefix, holds, partitions, name: config[`${prefix}.topic`], replicationFactor: config[`${prefix}.replication.factor`] }, properties);
   await spec('config.storage', 'connector configurations', 1);
-  const offsetPartitions = await spec('offset.storage', 'source connector offsets', config['offset.storage.partitions']);
+  await spec('offset.storage', 'source connector offsets', config['offset.storage.partitions']);
   const statusPartitions = await spec('status.storage', 'connector and task statuses', config['status.storage.partitions']);
   const own = `connect-${workerId}-offsets`;
-  const log = await openKafkaLog({ worker: properties, offsets: { topic: config['offset.storage.topic'], partitions: offsetPartitions }, clientIds: { admin: `${own}-admin`, producer: `${own}-producer`, consumer: `${own}-consumer` }, logger });
+  const log = await openKafkaLog({ worker: properties, offsets: { topic: config['offset.storage.topic'], partitions: config['offset.storage.partitions'] }, clientIds: { admin: `${own}-admin`, producer: `${own}-producer`, consumer: `${own}-consumer` }, logger });
   stack.defer(() => log[Symbol.asyncDispose]());
 
   // Records of the leader alone go through a producer that shuts the leader before out, where that is asked for (KIP-618).
@@ -122,7 +124,8 @@ async function assemble(options: DistributedOptions, advertised: Advertised, sta
   const after: { herder?: DistributedHerder; node?: ClusterNode } = {};
   const local = new LocalWork({
     state: store.state, statuses, pluginsUrl: options.pluginsUrl, logger, levels: options.levels, graceMs: config['task.shutdown.graceful.timeout.ms'], workerId: () => workerId, generation: () => after.node?.generation ?? -1,
-    order: (connector, task, taskConfig, level) => orderOf(options, { connector, task, tasks: Math.max(1, store.state.tasks(connector).length), taskConfig, level, offsetPartitions }), beforeSource: async name => { await after.herder?.beforeSource(name); }, reconfigure: name => { after.herder?.reconfigure(name); },
+    order: (...task) => orderOf(options, store.state, ...task), beforeSource: async name => { await after.herder?.beforeSource(name); }, claimed: async (...task) => { await after.herder?.stillOwned(...task); },
+    reconfigure: name => { after.herder?.reconfigure(name); },
   });
   const claim = async (): Promise<void> => {
     if (!fenced) return;
@@ -147,12 +150,12 @@ async function worker(options: DistributedOptions, { stack, kafka, shared, after
   const { node, store } = parts;
   const fencing = new Fencing({
     state: store.state, groupId: config['group.id'], readToEnd: () => store.readToEnd(WRITE_MS), write: records => node.write(records),
-    shutOut: id => kafka.producer(id).open(AbortSignal.timeout(WRITE_MS)),
+    shutOut: (connector, ids) => shutOut(options, kafka, connector, store.state.config(connector) ?? {}, ids),
   });
   let failure: Error | undefined;
   const herder = new DistributedHerder({
-    ...parts, config, fencing, commit: options.commit, plugins: await loadPlugins(options.pluginsUrl), scope: { pluginsUrl: options.pluginsUrl, properties: options.properties },
-    writeShared: records => store.write(records, shared), failure: () => failure,
+    ...parts, config, fencing, commit: options.commit, plugins: await loadPlugins(options.pluginsUrl), scope: { pluginsUrl: options.pluginsUrl, properties: options.properties, exactlyOnce: config['exactly.once.source.support'] === 'enabled' },
+    writeShared: records => store.write(records, shared), failure: () => failure, offsetsLog: (...of) => offsetsLog(options, store.state, ...of),
   });
   after.herder = herder;
   const stop = new AbortController();
@@ -175,14 +178,31 @@ async function worker(options: DistributedOptions, { stack, kafka, shared, after
   };
 }
 
-function orderOf({ config, properties, pluginsUrl }: DistributedOptions, { connector, task, tasks, taskConfig, level, offsetPartitions }: { readonly connector: string; readonly task: number; readonly tasks: number; readonly taskConfig: ConnectorConfig; readonly level: LogLevel; readonly offsetPartitions: number }): TaskOrder {
-  const resolved = resolveProviders(taskConfig, configProviders(properties));
-  const own = resolved['offsets.storage.topic'] ?? '';
+function orderOf({ config, properties, pluginsUrl }: DistributedOptions, state: ConfigState, { connector, task, kind }: TaskFacts, taskConfig: ConnectorConfig, level: LogLevel): TaskOrder {
+  const exactlyOnce = kind === 'source' && config['exactly.once.source.support'] === 'enabled';
   return {
-    connector, task, tasks, pluginsUrl, config: resolved, worker: properties, logDirectory: config['log.dir'], topics: topicDefaults(config), logLevel: level,
+    connector, task, tasks: Math.max(1, state.tasks(connector).length), pluginsUrl, config: resolveProviders(taskConfig, configProviders(properties)), worker: properties, logDirectory: config['log.dir'], topics: topicDefaults(config), logLevel: level,
     cluster: {
-      offsetTopic: own === '' ? config['offset.storage.topic'] : own, offsetPartitions,
-      transactionalId: config['exactly.once.source.support'] === 'enabled' ? transactionalId(config['group.id'], connector, task) : undefined,
+      offsetTopic: config['offset.storage.topic'], offsetPartitions: config['offset.storage.partitions'], offsetReplicas: config['offset.storage.replication.factor'], offsetSettings: internalTopicSettings('offset.storage', properties),
+      transactionalId: exactlyOnce ? transactionalId(config['group.id'], connector, task) : undefined,
     },
   };
+}
+
+/** Takes each id for a moment, by clients as the connector's tasks have them. */
+async function shutOut({ properties }: DistributedOptions, { producer, client }: Kafka, connector: string, config: ConnectorConfig, ids: readonly string[]): Promise<void> {
+  const { admin, producer: overrides } = clientOverrides(resolveProviders(config, configProviders(properties)));
+  const elsewhere = { ...admin, ...overrides };
+  await using own = Object.keys(elsewhere).length === 0 ? undefined : await openKafkaClient(clientConfig(clientProperties(properties, 'admin', elsewhere), `connect-fencing-${connector}`));
+  await Promise.all(ids.map(id => producer(id, own ?? client).open(AbortSignal.timeout(WRITE_MS))));
+}
+
+/**
+ * The log by which REST reads and changes a source's offsets, as its first task would: with a topic of its own, with clients
+ * of its own, and where delivery is exactly once under the task's transactional id. Undefined: the worker's log will do.
+ */
+async function offsetsLog(options: DistributedOptions, state: ConfigState, connector: string, taskConfig: ConnectorConfig, change: boolean): Promise<Log | undefined> {
+  const order = orderOf(options, state, { connector, task: 0, kind: 'source' }, taskConfig, 'INFO');
+  const apart = (order.config['offsets.storage.topic'] ?? '') !== '' || Object.keys(order.config).some(key => /^(producer|admin|consumer)\.override\./.test(key));
+  return apart || (change && order.cluster?.transactionalId !== undefined) ? openTaskLog(order, options.logger) : undefined;
 }

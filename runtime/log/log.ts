@@ -54,6 +54,19 @@ export interface LogWriter extends AsyncDisposable {
    * FatalError (fenced; a record without a key for a compacted topic). Returns the base offset of each entry.
    */
   append(entries: readonly TopicAppend[], offsets: OffsetAppend | undefined, signal: AbortSignal): Promise<readonly number[]>;
+  /** Present where one transaction can span several appends. */
+  readonly spanning?: SpanningAppends;
+}
+
+/**
+ * Appends that count only with the next `append`, which commits them together with its own records and offsets. When one
+ * fails, all of the transaction is lost: every call throws until `abort`, and the source reads it again from its last offset.
+ */
+export interface SpanningAppends {
+  /** Durable when it resolves, but not committed: who reads committed records does not see it yet. */
+  add(entries: readonly TopicAppend[], signal: AbortSignal): Promise<void>;
+  /** Gives up what was added since the last `append`. */
+  abort(signal: AbortSignal): Promise<void>;
 }
 
 /** Sequential reader of one partition. */

@@ -7,9 +7,10 @@ import type { Converter, Transform } from '../api/converter.ts';
 import { DataError } from '../api/errors.ts';
 import type { Metrics } from '../api/metrics.ts';
 import type { EncodedHeader, JsonOptions, PartitionOffset, SourceBatch, SourceRecord, SourceTask } from '../api/plugin.ts';
-import type { Log, LogWriter, TopicAppend } from '../log/log.ts';
+import type { Log, LogWriter } from '../log/log.ts';
 import { partOf } from '../log/record-batch.ts';
 import { Bodies, BuilderPool } from './bodies.ts';
+import { SourceAppends, type TransactionBoundary } from './source-appends.ts';
 import type { Stage, Tolerance } from './tolerance.ts';
 
 /** Bytes over all topics at which an append starts although the source has more. */
@@ -21,6 +22,8 @@ export interface SourcePipeline {
   readonly log: Log;
   /** Opened by whoever had to shut earlier writers out before the source read its offset, and closed by them; one of its own when left out. */
   readonly writer?: LogWriter;
+  /** Each append when left out. */
+  readonly boundary?: TransactionBoundary;
   readonly keyConverter: Converter;
   readonly valueConverter: Converter;
   readonly headerConverter: Converter;
@@ -40,23 +43,25 @@ export async function runSourcePipeline(pipeline: SourcePipeline, signal: AbortS
   await using own = pipeline.writer === undefined ? await pipeline.log.writer(sourceWriter(pipeline.connector)) : undefined;
   const writer = pipeline.writer ?? own;
   if (writer === undefined) throw new TypeError('a pipeline has a writer');
-  const run = new Run(pipeline, writer, signal);
-  for await (const batch of pipeline.task.batches(signal)) await run.take(batch);
+  const broken = new AbortController();
+  const run = new Run(pipeline, writer, signal, () => { broken.abort(); });
+  // An append that fails while the source has nothing to say ends the source: `finish` throws what happened.
+  for await (const batch of pipeline.task.batches(AbortSignal.any([signal, broken.signal]))) await run.take(batch);
   await run.finish();
 }
 
 class Run {
   private readonly pipeline: SourcePipeline;
-  private readonly writer: LogWriter;
-  private readonly signal: AbortSignal;
+  private readonly appends: SourceAppends;
   private readonly fast: JsonOptions | undefined;
   private bodies: Bodies;
   private spare: Bodies;
   private offset: PartitionOffset | undefined;
-  private inFlight: Promise<void> = Promise.resolve();
+  private end: 'commit' | 'abort' | undefined;
 
-  constructor(pipeline: SourcePipeline, writer: LogWriter, signal: AbortSignal) {
-    this.pipeline = pipeline; this.writer = writer; this.signal = signal;
+  constructor(pipeline: SourcePipeline, writer: LogWriter, signal: AbortSignal, failed: () => void) {
+    this.pipeline = pipeline;
+    this.appends = new SourceAppends({ connector: pipeline.connector, writer, boundary: pipeline.boundary ?? { by: 'append' }, committed: offset => pipeline.task.committed(offset), failed, signal });
     const pool = new BuilderPool();
     this.bodies = new Bodies(pipeline.log, pipeline.topicSeen, pool);
     this.spare = new Bodies(pipeline.log, pipeline.topicSeen, pool);
@@ -77,7 +82,8 @@ class Run {
     }
     this.pipeline.metrics.add('source_records', batch.length);
     if (batch.offset !== undefined) this.offset = batch.offset;
-    if (!batch.more || this.bodies.bytes >= APPEND_BYTES) await this.append();
+    this.end = batch.end;
+    if (!batch.more || batch.end !== undefined || this.bodies.bytes >= APPEND_BYTES) await this.append();
   }
 
   private async general(record: SourceRecord, now: number): Promise<void> {
@@ -113,26 +119,18 @@ class Run {
 
   /** Starts the append of what is filled, after the one before it is durable. */
   private async append(): Promise<void> {
-    await this.inFlight;
-    const { offset, bodies } = this;
+    await this.appends.idle();
+    const { offset, end, bodies } = this;
     const entries = bodies.take();
-    if (entries.length === 0 && offset === undefined) return;
-    this.offset = undefined;
+    if (entries.length === 0 && offset === undefined && end === undefined) return;
+    this.offset = this.end = undefined;
     this.bodies = this.spare;
     this.spare = bodies;
-    const sent = this.send(entries, offset, bodies);
-    sent.catch(() => { /* met at the next await of inFlight */ });
-    this.inFlight = sent;
-  }
-
-  private async send(entries: readonly TopicAppend[], offset: PartitionOffset | undefined, bodies: Bodies): Promise<void> {
-    await this.writer.append(entries, offset === undefined ? undefined : { connector: this.pipeline.connector, offsets: [offset] }, this.signal);
-    bodies.reset();
-    if (offset !== undefined) await this.pipeline.task.committed(offset);
+    this.appends.send(entries, offset, end, () => { bodies.reset(); });
   }
 
   async finish(): Promise<void> {
     await this.append();
-    await this.inFlight;
+    await this.appends.finish();
   }
 }

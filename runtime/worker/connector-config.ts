@@ -29,10 +29,13 @@ const common = {
 export const sourceConnectorConfig = defineConfig({
   ...common,
   'topic.creation.groups': list({ default: [], group: 'Topic Creation', importance: 'LOW', displayName: 'Topic Creation Groups', width: 'LONG', doc: 'Groups of settings for topics that this connector makes.' }),
-  'exactly.once.support': oneOf(['requested', 'required'], { default: 'requested', group: 'Exactly Once Support', displayName: 'Exactly once support', width: 'SHORT', doc: 'required refuses to start where exactly-once delivery is not given; the embedded log always gives it.' }),
-  'transaction.boundary': oneOf(['poll', 'interval', 'connector'], { default: 'poll', group: 'Exactly Once Support', displayName: 'Transaction Boundary', width: 'SHORT', doc: 'What ends a transaction on Kafka; without meaning on the embedded log.' }),
-  'transaction.boundary.interval.ms': long({ group: 'Exactly Once Support', importance: 'LOW', displayName: 'Transaction boundary interval', width: 'SHORT', doc: 'Interval of transactions with transaction.boundary=interval, in milliseconds.' }),
-  'offsets.storage.topic': string({ group: 'offsets.topic', importance: 'LOW', displayName: 'Offsets topic', width: 'LONG', doc: 'Offsets topic of its own, on Kafka.' }),
+  'exactly.once.support': oneOf(['requested', 'required'], { default: 'requested', group: 'Exactly Once Support', displayName: 'Exactly once support', width: 'SHORT', doc: 'required refuses to start where exactly-once delivery is not given; the embedded log always gives it.' }, 'String must be one of (case insensitive): REQUIRED, REQUESTED'),
+  'transaction.boundary': oneOf(['poll', 'interval', 'connector'], { default: 'poll', group: 'Exactly Once Support', displayName: 'Transaction Boundary', width: 'SHORT', doc: 'What ends a transaction on Kafka, where the worker delivers exactly once: each batch, an interval, or the connector itself, if it can. Without meaning on the embedded log.' }, 'String must be one of (case insensitive): INTERVAL, POLL, CONNECTOR'),
+  'transaction.boundary.interval.ms': long({ group: 'Exactly Once Support', importance: 'LOW', displayName: 'Transaction boundary interval', width: 'SHORT', doc: 'Interval of transactions with transaction.boundary=interval, in milliseconds; offset.flush.interval.ms of the worker when left out.' }),
+  'offsets.storage.topic': string({ group: 'offsets.topic', importance: 'LOW', displayName: 'Offsets topic', width: 'LONG', doc: 'Topic of its own for the offsets of this connector, in a cluster. It answers before that of the worker, which gets a copy.', check: name => (name === '' ? 'String must be non-empty' : undefined) }),
+}, {
+  // Not a bound of the option itself: Kafka says nothing more of what is no number here.
+  check: ({ 'transaction.boundary.interval.ms': ms }) => (ms !== undefined && ms < 0 ? [{ option: 'transaction.boundary.interval.ms', message: `Invalid value ${ms} for configuration transaction.boundary.interval.ms: Value must be at least 0` }] : []),
 });
 
 export const sinkConnectorConfig = defineConfig({

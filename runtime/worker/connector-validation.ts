@@ -5,6 +5,7 @@ import { ConfigError, TributaryError } from '../api/errors.ts';
 import { configProviders, resolveProviders } from '../config-providers.ts';
 import { transformProblems } from '../transforms/transforms.ts';
 import { overrideProblems } from './client-overrides.ts';
+import type { SourcePlugin } from '../api/plugin.ts';
 import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.ts';
 import type { ConnectorConfig, PluginEntry } from './herder.ts';
 import { parts } from './parts.ts';
@@ -20,13 +21,15 @@ export interface ValidationScope {
   readonly pluginsUrl: string;
   /** The worker file's raw text, for converters. */
   readonly properties: Readonly<Record<string, string>>;
+  /** Only in a cluster: whether its sources deliver exactly once. Elsewhere what connectors ask for in this is not looked at, as in Connect. */
+  readonly exactlyOnce?: boolean;
 }
 
 /**
  * Declaration, converters, transforms, and with `live` the plugin's look at the system. Throws ConfigError CLASS_MISSING
  * or PROVIDER_…, NotFoundError PLUGIN_UNKNOWN.
  */
-export async function connectorProblems(given: ConnectorConfig, { pluginsUrl, properties }: ValidationScope, signal: AbortSignal, live: boolean): Promise<readonly Problem[]> {
+export async function connectorProblems(given: ConnectorConfig, { pluginsUrl, properties, exactlyOnce }: ValidationScope, signal: AbortSignal, live: boolean): Promise<readonly Problem[]> {
   const config = resolveProviders(given, configProviders(properties));
   const type = config['connector.class'];
   if (type === undefined) throw new ConfigError(withoutClass(given), { code: 'CLASS_MISSING' });
@@ -38,8 +41,25 @@ export async function connectorProblems(given: ConnectorConfig, { pluginsUrl, pr
     if (!(error instanceof TributaryError)) throw error;
     found.push({ option: /configuration (\S+?):/.exec(error.message)?.[1] ?? 'value.converter', message: error.message });
   }
+  if (exactlyOnce !== undefined && plugin.kind === 'source') found.push(...exactlyOnceProblems(plugin, config, exactlyOnce).filter(({ option }) => !found.some(problem => problem.option === option)));
   found.push(...transformProblems(config), ...overrideProblems(config, properties));
   if (live && own.config !== undefined && plugin.preflight !== undefined) found.push(...await plugin.preflight(own.config, signal));
+  return found;
+}
+
+/** What stands against exactly-once delivery where it is required, in the words of Connect's DistributedHerder. */
+function exactlyOnceProblems(plugin: SourcePlugin, config: ConnectorConfig, enabled: boolean): Problem[] {
+  const found: Problem[] = [];
+  const support = 'exactly.once.support', boundary = 'transaction.boundary';
+  if (config[support]?.trim().toLowerCase() === 'required') {
+    if (!enabled) found.push({ option: support, message: 'This worker does not have exactly-once source support enabled.' });
+    const given = plugin.exactlyOnce?.(config);
+    if (given === undefined) found.push({ option: support, message: 'The connector does not implement the API required for preflight validation of exactly-once source support. Please consult the documentation for the connector to determine whether it supports exactly-once semantics, and then consider reconfiguring the connector to use the value "requested" for this property (which will disable this preflight check and allow the connector to be created).' });
+    else if (!given) found.push({ option: support, message: 'The connector does not support exactly-once semantics with the provided configuration.' });
+  }
+  if (config[boundary]?.trim().toLowerCase() === 'connector' && plugin.definesTransactions?.(config) !== true) {
+    found.push({ option: boundary, message: 'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.' });
+  }
   return found;
 }
 

@@ -26,6 +26,8 @@ export interface ConnectorFacts {
   readonly changed?: (status: TaskStatus) => void;
   /** Awaited before each start of the task; what it throws fails the task. */
   readonly before?: () => Promise<void>;
+  /** Asked when a source task has shut earlier writers out; what it throws keeps the task from writing. Only where delivery is exactly once. */
+  readonly claimed?: () => Promise<void>;
 }
 interface Running { readonly thread: Worker; readonly ended: Promise<void>; stopping: boolean }
 
@@ -129,6 +131,7 @@ export class Connector {
     const ended = new Promise<void>(done => {
       thread.on('message', (message: FromTask) => {
         if (message.kind === 'running') this.show('RUNNING');
+        else if (message.kind === 'claimed') void this.answerClaim(thread);
         else if (message.kind === 'metrics') this.samples = message.samples;
         else if (message.kind === 'topic') this.facts.topicSeen(message.topic);
         else { told = true; failure = message.failure; }
@@ -142,10 +145,17 @@ export class Connector {
     void ended.then(() => { this.finished(running, failure); });
   }
 
+  private async answerClaim(thread: Worker): Promise<void> {
+    const refusal = await this.facts.claimed?.().then(() => undefined, (error: unknown) => (error as Error).message);
+    thread.postMessage({ kind: 'owned', refusal } satisfies ToTask);
+  }
+
   private finished(running: Running, failure: TaskFailure | undefined): void {
     if (this.running === running) this.running = undefined;
     if (running.stopping || this.target !== 'RUNNING') return;
-    if (failure !== undefined && !failure.retriable) this.fail(failure); else this.again(failure);
+    // A worker that did not know yet that its task is another's took the id: the rightful one, this, takes it back.
+    const robbed = failure?.code === 'LOG_WRITER_FENCED' && this.facts.claimed !== undefined;
+    if (failure !== undefined && !failure.retriable && !robbed) this.fail(failure); else this.again(failure);
   }
 
   /** After a pause. */

@@ -5,10 +5,11 @@
  */
 import type { Logger } from '../api/logger.ts';
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
-import type { KafkaLogOptions } from '../log/kafka/kafka-log.ts';
+import type { KafkaLogOptions, OffsetTopics } from '../log/kafka/kafka-log.ts';
 import type { Log, TopicOptions } from '../log/log.ts';
 import { clientOverrides } from './client-overrides.ts';
-import type { TaskOrder } from './task-messages.ts';
+import type { ClusterLog, TaskOrder } from './task-messages.ts';
+import { transactionTimeout } from './transaction-boundary.ts';
 
 type Properties = Readonly<Record<string, string>>;
 interface WorkerLog {
@@ -37,12 +38,27 @@ export async function openTaskLog({ logDirectory, topics, worker, connector, tas
   const clientIds = { admin: `connector-adminclient-${connector}-${task}`, producer: `connector-producer-${connector}-${task}`, consumer: `connector-consumer-${connector}-${task}` };
   const kafka = { worker, overrides: clientOverrides(config), connector: config, clientIds, logger };
   if (cluster !== undefined) {
-    const { offsetTopic, offsetPartitions, transactionalId } = cluster;
-    return openKafkaLog({ ...kafka, offsets: { topic: offsetTopic, partitions: offsetPartitions }, ...(transactionalId === undefined ? {} : { transactionalId: () => transactionalId }) });
+    const { transactionalId } = cluster;
+    const producer = { ...transactionTimeout({ config, worker, cluster }), ...kafka.overrides.producer };
+    return openKafkaLog({ ...kafka, overrides: { ...kafka.overrides, producer }, offsets: offsetTopics(cluster, config, worker), ...(transactionalId === undefined ? {} : { transactionalId: () => transactionalId }) });
   }
   const log = await openEmbeddedLog(logDirectory, { mode: 'writer', defaults: topics });
   if (!onKafka(worker)) return log;
   return over(log, () => openKafkaLog({ ...kafka, offsets: { log } }));
+}
+
+/**
+ * Connect's choice (Worker.offsetStoreFor…SourceConnector): offsets are in the connector's own topic, with the worker's behind
+ * it, or in the worker's alone. In transactions they must be in the cluster that the records go to, whatever the topic is called.
+ */
+function offsetTopics({ offsetTopic, offsetPartitions: partitions, offsetReplicas: replicationFactor, offsetSettings: settings, transactionalId }: ClusterLog, config: Properties, worker: Properties): OffsetTopics {
+  const made = { partitions, replicationFactor, settings };
+  const own = config['offsets.storage.topic'] ?? '';
+  if (own === '' && transactionalId === undefined) return { ...made, topic: offsetTopic, ofWorker: true };
+  const topic = own === '' ? offsetTopic : own;
+  const servers = config['producer.override.bootstrap.servers'] ?? worker['producer.bootstrap.servers'] ?? worker['bootstrap.servers'];
+  const elsewhere = servers !== worker['bootstrap.servers'];
+  return { ...made, topic, ...(topic === offsetTopic && !elsewhere ? {} : { shared: offsetTopic }) };
 }
 
 async function over(local: Log, open: () => Promise<Log>): Promise<Log> {

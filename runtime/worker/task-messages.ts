@@ -6,8 +6,11 @@ import type { LogLevel } from './log-levels.ts';
 
 /** The log of a task in a cluster: topics of Kafka, source offsets in a topic of Connect's format. */
 export interface ClusterLog {
+  /** The worker's topic of source offsets, and what one of a connector's own is made with. */
   readonly offsetTopic: string;
   readonly offsetPartitions: number;
+  readonly offsetReplicas: number;
+  readonly offsetSettings: Readonly<Record<string, string>>;
   /** Records and offsets in transactions under this id: exactly once. */
   readonly transactionalId: string | undefined;
 }
@@ -30,8 +33,8 @@ export interface TaskOrder {
   readonly logLevel: LogLevel;
 }
 
-/** To the task: first its order. After `stop` it drains, commits and ends. */
-export type ToTask = { readonly kind: 'order'; readonly order: TaskOrder } | { readonly kind: 'stop' } | { readonly kind: 'signal'; readonly signal: SourceSignal } | { readonly kind: 'level'; readonly level: LogLevel };
+/** To the task: first its order. After `stop` it drains, commits and ends; `owned` answers its `claimed`, with the reason when it may not go on. */
+export type ToTask = { readonly kind: 'order'; readonly order: TaskOrder } | { readonly kind: 'stop' } | { readonly kind: 'signal'; readonly signal: SourceSignal } | { readonly kind: 'level'; readonly level: LogLevel } | { readonly kind: 'owned'; readonly refusal: string | undefined };
 
 /** What made a task end, as plain data. */
 export interface TaskFailure {
@@ -44,6 +47,8 @@ export interface TaskFailure {
 }
 
 export type FromTask =
+  /** It has taken its transactional id and waits for word whether it is still the one to write under it. */
+  | { readonly kind: 'claimed' }
   | { readonly kind: 'running' }
   | { readonly kind: 'topic'; readonly topic: string }
   | { readonly kind: 'metrics'; readonly samples: readonly MetricSample[] }

@@ -19,11 +19,14 @@ import { sinkConnectorConfig, sourceConnectorConfig } from './connector-config.t
 import { findPlugin } from './plugins.ts';
 import type { TaskOrder } from './task-messages.ts';
 import { openFeed } from './topic-feed.ts';
+import { boundaryOf } from './transaction-boundary.ts';
 
 export interface TaskEnvironment {
   readonly log: Log;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Awaited when a source's writer is open and earlier ones are shut out; throws when this task may not write any more. */
+  readonly claimed?: () => Promise<void>;
   /** Called once when the plugin is open. */
   readonly running: () => void;
   readonly topicSeen: (topic: string) => void;
@@ -76,16 +79,18 @@ function toleranceOf(common: Pick<ConfigOf<typeof sourceConnectorConfig>, 'error
   };
 }
 
-async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, metrics, running, topicSeen, signals }: TaskEnvironment, signal: AbortSignal): Promise<void> {
+async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, metrics, claimed, running, topicSeen, signals }: TaskEnvironment, signal: AbortSignal): Promise<void> {
   const { config: common } = parsed(sourceConnectorConfig, order.config);
+  const boundary = boundaryOf(order);
   const { config, extra } = parsedPlugin(plugin.config, order.config, logger);
   const { key, value, header } = convertersFor(order.config, order.worker);
   const transforms = createTransforms(order.config) as readonly Transform<SourceRecord>[];
   const memory = log.state('source-memory');
   // First: what an earlier task left open is ended by it, so that the offset read below is the last one there is.
   await using writer = await log.writer(sourceWriter(order.connector));
+  await claimed?.();
   await using task = await plugin.open(config, {
-    connector: order.connector, task: order.task, logger, metrics,
+    connector: order.connector, task: order.task, logger, metrics, ...(boundary.by === 'source' ? { definesTransactions: true } : {}),
     memory: { get: () => memory.get(order.connector), put: text => memory.put([[order.connector, text]]) },
     feed: request => openFeed(log, order, request, logger),
     offset: async partition => {
@@ -96,7 +101,7 @@ async function runSource(plugin: SourcePlugin, order: TaskOrder, { log, logger, 
   signals(signal => { task.signal?.(signal); });
   running();
   await runSourcePipeline({
-    connector: order.connector, task, log, writer, keyConverter: key, valueConverter: value,
+    connector: order.connector, task, log, writer, boundary, keyConverter: key, valueConverter: value,
     headerConverter: header, transforms, metrics, topicSeen, tolerance: new Tolerance(toleranceOf(common), { logger, metrics }),
   }, signal);
 }

@@ -30,22 +30,31 @@ async function run(order: TaskOrder, port: MessagePort): Promise<TaskFailure | u
   const send = (message: FromTask): void => { port.postMessage(message); };
   const stop = new AbortController();
   const leveled = openLogger(order.logLevel);
+  let answered: (refusal: string | undefined) => void = () => { /* nothing was asked */ };
   // Signals wait until the source is open; one that is no source never takes them.
   let deliver: ((signal: SourceSignal) => void) | undefined;
   const early: SourceSignal[] = [];
   const signals = (to: (signal: SourceSignal) => void): void => { deliver = to; early.splice(0).forEach(to); };
   port.on('message', (message: ToTask) => {
     if (message.kind === 'stop') stop.abort();
+    else if (message.kind === 'owned') answered(message.refusal);
     else if (message.kind === 'level') leveled.setLevel(message.level);
     else if (message.kind === 'signal') { if (deliver === undefined) early.push(message.signal); else deliver(message.signal); }
   });
+  const claimed = async (): Promise<void> => {
+    if (order.cluster?.transactionalId === undefined) return;
+    const word = new Promise<string | undefined>(done => { answered = done; stop.signal.addEventListener('abort', () => { done('The task was stopped'); }, { once: true }); });
+    send({ kind: 'claimed' });
+    const refusal = await word;
+    if (refusal !== undefined) throw new RetriableError(refusal, { code: 'TASK_NOT_OWNED', hint: 'Nothing to do: the task runs where the group has put it.' });
+  };
   const metrics = new TaskMetrics();
   const report = (): void => { send({ kind: 'metrics', samples: metrics.samples() }); };
   const timer = setInterval(report, METRICS_INTERVAL_MS);
   const logger = leveled.logger.child({ connector: order.connector, task: order.task });
   try {
     await using log = await openTaskLog(order, logger);
-    await runTask(order, { log, logger, metrics, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); }, signals }, stop.signal);
+    await runTask(order, { log, logger, metrics, claimed, running: () => { send({ kind: 'running' }); }, topicSeen: topic => { send({ kind: 'topic', topic }); }, signals }, stop.signal);
     return undefined;
   } catch (error) {
     if (stop.signal.aborted && !(error instanceof ConfigError)) logger.warn({ reason: (error as Error).message }, 'task stopped with an error');

@@ -21,7 +21,7 @@ export const workerConfig = defineConfig({
   'rest.advertised.host.name': string({ group: rest, importance: 'LOW', doc: 'Host that others reach this worker by; part of worker_id.' }),
   'rest.advertised.port': int({ group: rest, importance: 'LOW', doc: 'Port that others reach this worker by.' }),
   'task.shutdown.graceful.timeout.ms': long({ default: 30_000, group: worker, importance: 'LOW', doc: 'How long a task may take to drain and commit when it is stopped, in milliseconds.' }),
-  'offset.flush.interval.ms': long({ default: 60_000, group: worker, importance: 'LOW', doc: 'Accepted; offsets go to the log together with the records here.' }),
+  'offset.flush.interval.ms': long({ default: 60_000, group: worker, importance: 'LOW', doc: 'Default of transaction.boundary.interval.ms; apart from that accepted, since offsets go to the log together with the records here.' }),
   'offset.flush.timeout.ms': long({ default: 5_000, group: worker, importance: 'LOW', doc: 'Accepted; see offset.flush.interval.ms.' }),
   'offset.storage.file.filename': string({ group: worker, importance: 'LOW', doc: 'Accepted and left alone; offsets lie in the log.' }),
   'plugin.path': list({ default: [], group: worker, importance: 'LOW', doc: 'Accepted; plugins are part of the program.' }),

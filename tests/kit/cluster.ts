@@ -28,6 +28,7 @@ export class TestCluster implements AsyncDisposable {
   private readonly live = new Map<string, Process>();
   private readonly past: { readonly name: string; readonly process: Process }[] = [];
   private starts = 0;
+  private changed: Readonly<Record<string, string>> = {};
 
   constructor(options: ClusterOptions) { this.options = options; }
 
@@ -35,9 +36,11 @@ export class TestCluster implements AsyncDisposable {
     const { bootstrap, name, properties = {} } = this.options;
     return {
       'bootstrap.servers': bootstrap, 'group.id': name, 'config.storage.topic': `${name}-configs`, 'offset.storage.topic': `${name}-offsets`, 'status.storage.topic': `${name}-status`,
-      'config.storage.replication.factor': '1', 'offset.storage.replication.factor': '1', 'status.storage.replication.factor': '1', 'offset.storage.partitions': '3', 'status.storage.partitions': '2', ...properties,
+      'config.storage.replication.factor': '1', 'offset.storage.replication.factor': '1', 'status.storage.replication.factor': '1', 'offset.storage.partitions': '3', 'status.storage.partitions': '2', ...properties, ...this.changed,
     };
   }
+  /** Properties of the workers that are started from now on: a roll-out changes them one worker after the other. */
+  change(properties: Readonly<Record<string, string>>): void { this.changed = { ...this.changed, ...properties }; }
 
   /** A worker keeps its port when it is started again. */
   async start(...names: readonly string[]): Promise<void> {

@@ -20,6 +20,9 @@ export interface KafkaKeys {
   /** A client's key and certificate (CN=client). */
   readonly clientPkcs12: string;
   readonly clientJks: string;
+  /** The same with an elliptic key. */
+  readonly ellipticPkcs12: string;
+  readonly ellipticJks: string;
 }
 
 /** Makes them in `directory`, once; two processes that want them at once each make a set, and the first one in place wins. */
@@ -37,7 +40,7 @@ function keysIn(directory: string): KafkaKeys {
   const at = (name: string): string => join(directory, name);
   return {
     brokerStore: at('broker.p12'), expiredStore: at('expired.p12'), trustPkcs12: at('trust.p12'), trustJks: at('trust.jks'), trustPem: at('trust.pem'), strangerPem: at('stranger.pem'),
-    clientPkcs12: at('client.p12'), clientJks: at('client.jks'),
+    clientPkcs12: at('client.p12'), clientJks: at('client.jks'), ellipticPkcs12: at('elliptic.p12'), ellipticJks: at('elliptic.jks'),
   };
 }
 
@@ -47,16 +50,17 @@ function make(directory: string): void {
   mkdirSync(directory, { recursive: true });
   const tool = (...args: string[]): string => execFileSync(keytool(), args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const store = (path: string, alias: string): string[] => ['-keystore', path, '-storepass', KEY_PASSWORD, '-alias', alias];
+  const rsa = ['-keyalg', 'RSA', '-keysize', '2048'], elliptic = ['-keyalg', 'EC', '-groupname', 'secp256r1'];
   const pair = (path: string, alias: string, name: string, ...more: string[]): void => {
-    tool('-genkeypair', ...store(path, alias), '-storetype', 'PKCS12', '-keyalg', 'RSA', '-keysize', '2048', '-dname', `CN=${name}`, ...(more.includes('-validity') ? [] : ['-validity', '3650']), ...more);
+    tool('-genkeypair', ...store(path, alias), '-storetype', 'PKCS12', ...(more.includes('-keyalg') ? [] : rsa), '-dname', `CN=${name}`, ...(more.includes('-validity') ? [] : ['-validity', '3650']), ...more);
   };
   const authority = at('authority.p12');
   pair(authority, 'authority', 'tributary test authority', '-ext', 'bc:c');
   pair(at('stranger.p12'), 'stranger', 'stranger', '-ext', 'bc:c');
   writeFileSync(keys.trustPem, tool('-exportcert', '-rfc', ...store(authority, 'authority')));
   writeFileSync(keys.strangerPem, tool('-exportcert', '-rfc', ...store(at('stranger.p12'), 'stranger')));
-  const signed = (path: string, alias: string, name: string, validity: readonly string[], names: readonly string[]): void => {
-    pair(path, alias, name);
+  const signed = (path: string, alias: string, name: string, validity: readonly string[], names: readonly string[], key: readonly string[] = rsa): void => {
+    pair(path, alias, name, ...key);
     const request = at(`${alias}.csr`), certificate = at(`${alias}.pem`);
     tool('-certreq', ...store(path, alias), '-file', request);
     tool('-gencert', ...store(authority, 'authority'), '-infile', request, '-outfile', certificate, '-rfc', ...validity, ...names);
@@ -67,6 +71,7 @@ function make(directory: string): void {
   signed(keys.brokerStore, 'broker', 'localhost', ['-validity', '3650'], names);
   signed(keys.expiredStore, 'expired', 'localhost', ['-startdate', '-20d', '-validity', '10'], names);
   signed(keys.clientPkcs12, 'client', 'client', ['-validity', '3650'], []);
+  signed(keys.ellipticPkcs12, 'elliptic', 'elliptic', ['-validity', '3650'], [], elliptic);
   for (const [path, type] of [[keys.trustPkcs12, 'PKCS12'], [keys.trustJks, 'JKS']] as const) tool('-importcert', '-noprompt', ...store(path, 'authority'), '-file', keys.trustPem, '-storetype', type);
-  tool('-importkeystore', '-srckeystore', keys.clientPkcs12, '-srcstoretype', 'PKCS12', '-srcstorepass', KEY_PASSWORD, '-destkeystore', keys.clientJks, '-deststoretype', 'JKS', '-deststorepass', KEY_PASSWORD, '-noprompt');
+  for (const [from, to] of [[keys.clientPkcs12, keys.clientJks], [keys.ellipticPkcs12, keys.ellipticJks]] as const) tool('-importkeystore', '-srckeystore', from, '-srcstoretype', 'PKCS12', '-srcstorepass', KEY_PASSWORD, '-destkeystore', to, '-deststoretype', 'JKS', '-deststorepass', KEY_PASSWORD, '-noprompt');
 }

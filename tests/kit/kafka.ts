@@ -123,7 +123,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaClust
   const version = options.version ?? '4.3.1';
   const classPath = join(kafkaJars(version), '*');
   const directory = mkdtempSync(join(cacheDirectory(), 'kafka-'));
-  const keys = makeKafkaKeys(join(cacheDirectory(), 'kafka-keys-1'));
+  const keys = makeKafkaKeys(join(cacheDirectory(), 'kafka-keys-2'));
   const nodes: Node[] = [];
   for (let id = 1; id <= (options.brokers ?? 1); id++) {
     const secure: Record<string, number> = {};

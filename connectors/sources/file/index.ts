@@ -10,5 +10,7 @@ export const fileSource = definePlugin.source({
   taskClass: 'org.apache.kafka.connect.file.FileStreamSourceTask',
   config: fileSourceConfig,
   checkOffsets,
+  // Standard input, which has no position, is what Kafka's connector says no for.
+  exactlyOnce: config => (config['file'] ?? '') !== '',
   open: openFileTask,
 });

@@ -12,5 +12,6 @@ export const postgresSource = definePlugin.source({
   preflight,
   diagnose: findings,
   signals: true,
+  exactlyOnce: () => true,
   open: openTask,
 });

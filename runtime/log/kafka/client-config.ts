@@ -4,8 +4,9 @@
  */
 import type { KafkaConfig } from 'kafkajs';
 import { parseConfig } from '../../api/config-parse.ts';
-import { defineConfig, int, list, long, oneOf, password, string, type ConfigOf } from '../../api/config.ts';
+import { bool, defineConfig, int, list, long, oneOf, password, string, type ConfigOf } from '../../api/config.ts';
 import { ConfigError } from '../../api/errors.ts';
+import { ALLOWED_URLS } from './security/oauth-token.ts';
 import { saslFrom, type SaslSettings } from './security/sasl.ts';
 import { type TlsOptions, tlsFrom } from './security/tls.ts';
 
@@ -21,7 +22,15 @@ export const kafkaClientConfig = defineConfig({
   'security.protocol': oneOf(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'], { default: 'PLAINTEXT', group: security, importance: 'HIGH', doc: 'How to talk to the brokers.' }),
   'sasl.mechanism': string({ default: 'GSSAPI', group: security, doc: 'PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.' }),
   'sasl.jaas.config': password({ group: security, doc: 'Login module and its options, in the form of a JAAS configuration. It is read, never run.' }),
-  'sasl.oauthbearer.token.endpoint.url': string({ group: security, doc: 'Where OAUTHBEARER tokens come from: an https:, http: or file: URL.' }),
+  'sasl.oauthbearer.token.endpoint.url': string({ group: security, doc: 'Where OAUTHBEARER tokens come from: an https:, http: or file: URL. It must be listed in org.apache.kafka.sasl.oauthbearer.allowed.urls, in the worker file or as a system property in KAFKA_OPTS.' }),
+  'sasl.oauthbearer.client.credentials.client.id': string({ group: security, doc: 'Client id for the token endpoint; clientId of sasl.jaas.config when left out.' }),
+  'sasl.oauthbearer.client.credentials.client.secret': password({ group: security, doc: 'Its secret; clientSecret of sasl.jaas.config when left out.' }),
+  'sasl.oauthbearer.scope': string({ group: security, doc: 'Scope to ask for; scope of sasl.jaas.config when left out.' }),
+  'sasl.oauthbearer.header.urlencode': bool({ default: false, group: security, importance: 'LOW', doc: 'URL-encode client id and secret in the request.' }),
+  'sasl.login.connect.timeout.ms': int({ group: security, importance: 'LOW', doc: 'How long the token endpoint may take to be reached, in milliseconds; 10 s together with the next one when both are left out.' }),
+  'sasl.login.read.timeout.ms': int({ group: security, importance: 'LOW', doc: 'How long it may take to answer, in milliseconds.' }),
+  'sasl.login.retry.backoff.ms': long({ default: 100, group: security, importance: 'LOW', doc: 'First pause before the token endpoint is asked again, in milliseconds.' }),
+  'sasl.login.retry.backoff.max.ms': long({ default: 10_000, group: security, importance: 'LOW', doc: 'How long it is asked again, in milliseconds.' }),
   'ssl.truststore.location': string({ group: security, importance: 'HIGH', doc: 'File with the certificates of trusted authorities; the system\'s when left out.' }),
   'ssl.truststore.password': password({ group: security, doc: 'Password of that file.' }),
   'ssl.truststore.type': oneOf(['JKS', 'PKCS12', 'PEM'], { default: 'JKS', group: security, doc: 'Form of that file. JKS and PKCS12 are told apart by their content, as Java does.' }),
@@ -73,7 +82,10 @@ export function clientProperties(worker: Properties, scope: ClientScope, overrid
   for (const [key, value] of Object.entries(worker)) if (scope === 'worker' || SHARED.test(key)) found[key] = value;
   const prefix = `${scope}.`;
   for (const [key, value] of Object.entries(worker)) if (key.startsWith(prefix)) found[key.slice(prefix.length)] = value;
-  return { ...found, ...overrides };
+  // What a connector may make its worker ask is for the worker to say, not for the connector.
+  const allowed = worker[ALLOWED_URLS];
+  const { [ALLOWED_URLS]: _, ...own } = overrides;
+  return { ...found, ...(allowed === undefined ? {} : { [ALLOWED_URLS]: allowed }), ...own };
 }
 
 /** Parses one client's properties. Throws ConfigError with all problems of the declaration, or of the security settings. */

@@ -13,7 +13,16 @@ export interface KeyValue { readonly key: string; readonly value: string | null 
 /** A short wait: where the end is a transaction's marker, no batch comes, only the position moves. */
 const READ_BYTES = 1024 * 1024, READ_MS = 100, END_MS = 120_000;
 
-export interface CompactTopicParts { readonly topic: string; readonly partitions: number; readonly topics: Topics; readonly fetcher: Fetcher; readonly producer: Producer }
+export interface CompactTopicParts {
+  readonly topic: string;
+  /** Of the topic when it is made; -1 = the brokers' default. */
+  readonly partitions: number;
+  readonly replicationFactor?: number;
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly topics: Topics;
+  readonly fetcher: Fetcher;
+  readonly producer: Producer;
+}
 
 export class CompactTopic implements AsyncDisposable {
   private readonly parts: CompactTopicParts;
@@ -23,9 +32,11 @@ export class CompactTopic implements AsyncDisposable {
 
   private constructor(parts: CompactTopicParts) { this.parts = parts; }
 
+  get name(): string { return this.parts.topic; }
+
   /** Makes the topic when it is missing. Throws ConfigError TOPIC_NOT_COMPACTED when it exists and may delete records. */
   static async open(parts: CompactTopicParts): Promise<CompactTopic> {
-    const found = await parts.topics.create(parts.topic, { partitions: parts.partitions, compact: true });
+    const found = await parts.topics.createAs({ name: parts.topic, partitions: parts.partitions, replicationFactor: parts.replicationFactor ?? -1, configs: { ...parts.settings, 'cleanup.policy': 'compact' } });
     if (!found.compact) throw new ConfigError(`Topic '${parts.topic}' must have 'cleanup.policy=compact' to keep what is stored there`, { code: 'TOPIC_NOT_COMPACTED', hint: `kafka-configs --alter --entity-type topics --entity-name ${parts.topic} --add-config cleanup.policy=compact` });
     const made = new CompactTopic(parts);
     made.readers = await Promise.all(Array.from({ length: found.partitions }, async (_, partition) => parts.fetcher.reader({ topic: parts.topic, partition }, (await parts.topics.range({ topic: parts.topic, partition })).start)));

@@ -18,7 +18,10 @@ interface KafkajsConnection {
   disconnect(): Promise<true>;
   authenticate(): Promise<void>;
   isConnected(): boolean;
-  isAuthenticated(): boolean;
+  /** A session is authenticated again before the first request that comes so many milliseconds before its end. */
+  reauthenticationThreshold: number;
+  /** A Long: what the broker lets a session live (connections.max.reauth.ms, KIP-368); 0 = without end. */
+  readonly sessionLifetime: { toString(): string };
   setVersions(versions: Record<number, { readonly minVersion: number; readonly maxVersion: number }>): void;
   setSupportAuthenticationProtocol(supported: boolean): void;
   send<T>(request: {
@@ -40,6 +43,9 @@ const Connection = load('kafkajs/src/network/connection.js') as ConnectionClass;
 const socketFactory = (load('kafkajs/src/network/socketFactory.js') as () => unknown)();
 /** Errors come as values; kafkajs's own lines would only repeat them. */
 const silent: KafkajsLogger = { namespace: () => silent, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** kafkajs's own threshold, and the share of a session's life that it may be at most: otherwise short ones would be authenticated with every request, which brokers refuse. */
+const REAUTHENTICATION_MS = 10_000, SESSION_SHARE = 0.15;
 
 interface Decoded<O> { readonly value: O; readonly clientSideThrottleTime: number }
 export interface SendOptions { readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number }
@@ -90,6 +96,7 @@ export class BrokerConnection {
       const { throttleMs } = value as { readonly throttleMs?: unknown };
       return { value, clientSideThrottleTime: typeof throttleMs === 'number' ? throttleMs : 0 };
     };
+    inner.reauthenticationThreshold = Math.min(REAUTHENTICATION_MS, Number(inner.sessionLifetime.toString()) * SESSION_SHARE);
     const abort = (): void => { this.drop(new Error('aborted')); };
     signal?.addEventListener('abort', abort, { once: true });
     try {

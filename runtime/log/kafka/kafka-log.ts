@@ -24,13 +24,26 @@ export interface KafkaLogOptions {
   readonly overrides?: { readonly producer?: Properties; readonly consumer?: Properties; readonly admin?: Properties };
   /** Keys of the connector, for `topic.creation.*`; left out (or `topic.creation.enable=false`): the brokers decide. */
   readonly connector?: Properties;
-  /** Where source offsets and state lie: a log of this machine, or a topic of Connect's format with so many partitions. */
-  readonly offsets: { readonly log: Log } | { readonly topic: string; readonly partitions: number };
+  /** Where source offsets and state lie: a log of this machine, or a topic of Connect's format. */
+  readonly offsets: { readonly log: Log } | OffsetTopics;
   /** Makes a writer's transactional id: with it each append is one transaction, with the offsets where they lie in a topic. Exactly once. */
   readonly transactionalId?: (writer: string) => string;
   /** Names of the three clients for the brokers, unless `client.id` says otherwise. */
   readonly clientIds: Readonly<Record<'admin' | 'producer' | 'consumer', string>>;
   readonly logger: Logger;
+}
+
+/** Topics of Connect's format that source offsets lie in; missing ones are made with these settings. */
+export interface OffsetTopics {
+  readonly topic: string;
+  /** -1 = the brokers' default, as for the copies. */
+  readonly partitions: number;
+  readonly replicationFactor?: number;
+  readonly settings?: Properties;
+  /** The topic is the worker's: the connector's overrides do not hold for its clients. */
+  readonly ofWorker?: boolean;
+  /** The worker's own topic, where that is another (or the same in another cluster). */
+  readonly shared?: string;
 }
 
 /** Opens it: a connection is made and the cluster's id is known. Throws ConfigError for wrong options, FatalError and RetriableError as {@link openKafkaClient}. */
@@ -48,14 +61,24 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
     const isolation = consumer['isolation.level'];
     const topics = new Topics(admin, { creation, compression: producer['compression.type'] });
     const retry = (what: string) => (error: Error, attempt: number): void => { if (attempt === 1 || attempt % 30 === 0) options.logger.warn({ reason: error.message, attempt }, what); };
-    const newProducer = (transactionalId: string | undefined): Producer => new Producer(writing, {
+    const newProducer = (transactionalId: string | undefined, client = writing): Producer => new Producer(client, {
       transactionalId, transactionTimeoutMs: producer['transaction.timeout.ms'], compression: producer['compression.type'], maxRequestBytes: producer['max.request.size'],
       deliveryTimeoutMs: producer['delivery.timeout.ms'], idempotent: producer['enable.idempotence'] || transactionalId !== undefined, acks: producer.acks === '1' && transactionalId === undefined ? 1 : -1, onRetry: retry('append is tried again'),
     });
     const fetch = { isolation, maxWaitMs: consumer['fetch.max.wait.ms'], minBytes: consumer['fetch.min.bytes'], maxBytes: consumer['fetch.max.bytes'], partitionBytes: consumer['max.partition.fetch.bytes'], rack: consumer['client.rack'], onRetry: retry('fetch is tried again') };
     const fetcher = new Fetcher(reading, fetch);
-    const log = new KafkaLog({ admin, topics, fetcher, newProducer, options, close: () => closeAll(clients) });
-    await log.openOffsets(() => new Fetcher(reading, { ...fetch, isolation: 'read_committed' }));
+    const overridden = Object.values(options.overrides ?? {}).some(keys => Object.keys(keys).length > 0);
+    const ofWorker = (): KafkaClient => (overridden ? lazy(clientProperties(options.worker, 'worker'), `${clientIds.admin}-offsets`) : writing);
+    // Offsets in a topic are always read committed: those of an aborted transaction never were.
+    const fetchers: Fetcher[] = [];
+    const openTopic = (offsets: OffsetTopics, topic: string, by: 'worker' | 'connector'): Promise<CompactTopic> => {
+      const client = by === 'worker' ? ofWorker() : undefined;
+      const own = new Fetcher(client ?? reading, { ...fetch, isolation: 'read_committed' });
+      fetchers.push(own);
+      return CompactTopic.open({ ...offsets, topic, topics: new Topics(client ?? admin, { creation: undefined, compression: 'none' }), fetcher: own, producer: newProducer(undefined, client) });
+    };
+    const log = new KafkaLog({ admin, topics, fetcher, newProducer, options, close: async () => { for (const one of fetchers) one.close(); await closeAll(clients); } });
+    await log.openOffsets(openTopic);
     return log;
   } catch (error) {
     await closeAll(clients);
@@ -79,18 +102,16 @@ class KafkaLog implements Log {
   private readonly parts: Parts;
   private offsets!: OffsetStore;
   private groups!: GroupOffsets;
-  private offsetFetcher: Fetcher | undefined;
 
   constructor(parts: Parts) { this.parts = parts; this.id = parts.admin.clusterId ?? ''; }
 
-  /** Offsets in a topic are always read committed: those of an aborted transaction never were. */
-  async openOffsets(newFetcher: () => Fetcher): Promise<void> {
-    const { options: { offsets, transactionalId }, admin, newProducer } = this.parts;
+  async openOffsets(openTopic: (offsets: OffsetTopics, topic: string, by: 'worker' | 'connector') => Promise<CompactTopic>): Promise<void> {
+    const { options: { offsets, transactionalId, logger }, admin, newProducer } = this.parts;
     if ('log' in offsets) this.offsets = new LocalOffsets(offsets.log);
     else {
-      this.offsetFetcher = newFetcher();
-      const topics = new Topics(admin, { creation: undefined, compression: 'none' });
-      this.offsets = new TopicOffsets(await CompactTopic.open({ topic: offsets.topic, partitions: offsets.partitions, topics, fetcher: this.offsetFetcher, producer: newProducer(undefined) }), transactionalId !== undefined);
+      const topic = await openTopic(offsets, offsets.topic, offsets.ofWorker === true ? 'worker' : 'connector');
+      const shared = offsets.shared === undefined ? undefined : await openTopic(offsets, offsets.shared, 'worker');
+      this.offsets = new TopicOffsets({ topic, shared, transactional: transactionalId === undefined ? undefined : () => newProducer(transactionalId('offsets')), logger });
     }
     this.groups = new GroupOffsets(admin, this.offsets);
   }
@@ -130,7 +151,6 @@ class KafkaLog implements Log {
   /** A log of this machine that was handed in is closed too. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.parts.fetcher.close();
-    this.offsetFetcher?.close();
     await this.parts.close();
     if ('log' in this.parts.options.offsets) await this.parts.options.offsets.log[Symbol.asyncDispose]();
   }

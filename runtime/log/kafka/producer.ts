@@ -37,7 +37,7 @@ export interface Outgoing extends TopicPartition { readonly body: BatchBody }
 interface Pending { readonly entry: number; readonly body: BatchBody; readonly batch: Buffer }
 interface Lane extends TopicPartition { readonly queue: Pending[] }
 
-const DUPLICATE = 46, MESSAGE_TOO_LARGE = 10, RECORD_LIST_TOO_LARGE = 18, OUT_OF_ORDER = 45, UNKNOWN_PRODUCER = 59, INVALID_EPOCH = 47, FENCED = 90, UNKNOWN_TOPIC = 3;
+const DUPLICATE = 46, MESSAGE_TOO_LARGE = 10, RECORD_LIST_TOO_LARGE = 18, OUT_OF_ORDER = 45, UNKNOWN_PRODUCER = 59, INVALID_EPOCH = 47, FENCED = 90, UNKNOWN_TOPIC = 3, TXN_STATE = 48, ID_MAPPING = 49, ABORTABLE = 120;
 /** How long a topic may be missing from the metadata before it counts as deleted: new ones need a moment to be known everywhere. */
 const MISSING_MS = 10_000;
 
@@ -55,6 +55,8 @@ export class Producer {
     this.options = options;
     if (options.transactionalId !== undefined) this.transaction = new Transaction(client, options.transactionalId);
   }
+
+  get transactional(): boolean { return this.transaction !== undefined; }
 
   /** Takes the identity; with a transactional id this fences earlier holders and ends what they left open. */
   async open(signal?: AbortSignal): Promise<void> {
@@ -75,20 +77,36 @@ export class Producer {
 
   /**
    * Sends the batches, those of a partition in their order, and answers each one's base offset (-1 where the broker had it
-   * already). With a transactional id all of it is one transaction, committed when this resolves. Throws FatalError
-   * LOG_WRITER_FENCED, RECORD_TOO_LARGE, KAFKA_DENIED, LOG_REFUSED; RetriableError TOPIC_DELETED, LOG_APPEND_TIMEOUT.
+   * already). With a transactional id all of it is one transaction with what was added before, committed when this resolves.
+   * Throws FatalError LOG_WRITER_FENCED, RECORD_TOO_LARGE, KAFKA_DENIED, LOG_REFUSED; RetriableError TOPIC_DELETED, LOG_APPEND_TIMEOUT.
    */
-  async send(entries: readonly Outgoing[], signal: AbortSignal): Promise<number[]> {
-    await this.open(signal);
-    const bases: number[] = entries.map(() => -1);
-    try {
-      await this.drain(this.lanes(entries), bases, signal);
+  send(entries: readonly Outgoing[], signal: AbortSignal): Promise<number[]> {
+    return this.guarded(signal, async () => {
+      const bases = await this.sent(entries, signal);
       await this.transaction?.end(this.identity, true, signal);
       return bases;
-    } catch (error) {
+    });
+  }
+
+  /** As `send`, but the transaction stays open for the next `send`, `add` or `abort`. After a failure nothing of it counts any more. */
+  add(entries: readonly Outgoing[], signal: AbortSignal): Promise<number[]> { return this.guarded(signal, () => this.sent(entries, signal)); }
+
+  /** Gives up what was added; resolves when the coordinator knows it. */
+  abort(signal: AbortSignal): Promise<void> { return this.guarded(signal, async () => { await this.transaction?.end(this.identity, false, signal); }); }
+
+  /** After a failure the outcome is not known: a new identity ends whatever was open, before anything else is sent. */
+  private async guarded<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    await this.open(signal);
+    try { return await work(); } catch (error) {
       this.stale = true;
       throw await this.afterFailure(error, signal);
     }
+  }
+
+  private async sent(entries: readonly Outgoing[], signal: AbortSignal): Promise<number[]> {
+    const bases: number[] = entries.map(() => -1);
+    await this.drain(this.lanes(entries), bases, signal);
+    return bases;
   }
 
   /** Ends an open transaction; finds out whether "fenced" was only a transaction that had timed out (KIP-588). */
@@ -99,7 +117,7 @@ export class Producer {
       return error;
     }
     try { await this.open(signal); } catch (failure) { return failure; }
-    return new RetriableError('The transaction took longer than transaction.timeout.ms and was ended by Kafka', { code: 'LOG_TRANSACTION_TIMEOUT', hint: 'Raise producer.transaction.timeout.ms when brokers are slow.', cause: error });
+    return new RetriableError('The transaction took longer than transaction.timeout.ms and was ended by Kafka', { code: 'LOG_TRANSACTION_TIMEOUT', hint: 'Raise producer.transaction.timeout.ms when brokers are slow, or lower transaction.boundary.interval.ms.', cause: error });
   }
 
   private lanes(entries: readonly Outgoing[]): Lane[] {
@@ -217,6 +235,9 @@ export class Producer {
         if (this.transaction !== undefined) throw fenced(this.options.transactionalId ?? '');
         this.stale = true;
         return new BrokerError(answer.error, where, answer.message);
+      case TXN_STATE: case ID_MAPPING: case ABORTABLE:
+        // The transaction is lost, not the writer: the append fails, and the next one begins anew.
+        throw new BrokerError(answer.error, where, answer.message);
       default:
         if (remedyOf(answer.error) !== 'stop' || answer.error === UNKNOWN_TOPIC) return new BrokerError(answer.error, where, answer.message);
         check(answer.error, where, answer.message);

@@ -77,11 +77,15 @@ export class Topics {
   }
 
   /** See the log's contract. Throws ConfigError TOPIC_NAME, TOPIC_SETTINGS; FatalError TOPIC_MISSING, KAFKA_DENIED. */
-  async create(name: string, options: TopicOptions | undefined): Promise<TopicDescription> {
+  create(name: string, options: TopicOptions | undefined): Promise<TopicDescription> { return this.made(name, () => (options === undefined ? this.options.creation?.(name) : newTopic(name, options))); }
+  /** As `create`, with the settings that the topic gets where it is missing. */
+  createAs(topic: NewTopic): Promise<TopicDescription> { return this.made(topic.name, () => topic); }
+
+  private async made(name: string, settings: () => NewTopic | undefined): Promise<TopicDescription> {
     if (!NAME.test(name) || name === '.' || name === '..') throw new ConfigError(`'${name}' is no valid topic name`, { code: 'TOPIC_NAME', hint: 'Letters, digits, dot, underscore and hyphen, at most 249.' });
     const known = await this.one(name);
     if (known !== undefined) return known;
-    const wanted = options === undefined ? this.options.creation?.(name) : newTopic(name, options);
+    const wanted = settings();
     if (wanted === undefined) await this.byBrokers(name); else await this.byUs(wanted);
     this.announce();
     return this.visible(name);

@@ -104,4 +104,17 @@ describe('source pipeline', () => {
     // 256 KiB for each topic, twice, would be 1 GB.
     expect(most).toBeLessThan(200e6);
   });
+
+  it('ends with what an append failed with, although the source has nothing to say', async () => {
+    using directory = temporaryDirectory();
+    await using log = await openEmbeddedLog(directory.path, { mode: 'writer' });
+    await using good = await log.writer('source:c');
+    const converter = jsonConverter({ schemas: false });
+    // The source waits for changes that never come, as a quiet database does.
+    const task: SourceTask = {
+      async *batches(signal) { yield batchOf(1, ['t']); await new Promise<void>(done => { signal.addEventListener('abort', () => { done(); }, { once: true }); }); },
+      committed: () => Promise.reject(new Error('the slot is gone')), async [Symbol.asyncDispose]() { /* nothing is open */ },
+    };
+    await expect(runSourcePipeline({ connector: 'c', task, log, writer: good, keyConverter: converter, valueConverter: converter, headerConverter: converter, transforms: [], metrics: { add: () => { /* not watched */ }, set: () => { /* not watched */ } }, topicSeen: () => { /* not watched */ } }, never)).rejects.toThrow('the slot is gone');
+  });
 });

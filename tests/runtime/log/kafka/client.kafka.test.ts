@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { createPrivateKey } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientConfig, type Properties } from '../../../../runtime/log/kafka/client-config.ts';
 import { openKafkaClient } from '../../../../runtime/log/kafka/client.ts';
+import { readKeyStore } from '../../../../runtime/log/kafka/security/keystore.ts';
 import { javaMissing } from '../../../kit/jvm.ts';
 import { type KafkaCluster, startKafka } from '../../../kit/kafka.ts';
 import { KEY_PASSWORD } from '../../../kit/kafka-keys.ts';
@@ -47,7 +49,8 @@ describe.skipIf(javaMissing() !== undefined)('kafka client', () => {
     expect(await clusterOf(secure('SASL_PLAINTEXT', bearer))).toBe(kafka.id);
     const token = join(kafka.directory, 'token');
     writeFileSync(token, 'no.token.');
-    await expect(clusterOf(secure('SASL_PLAINTEXT', { ...bearer, 'sasl.oauthbearer.token.endpoint.url': `file://${token}` }))).rejects.toMatchObject({ name: 'FatalError', code: 'KAFKA_AUTHENTICATION' });
+    const url = `file://${token}`;
+    await expect(clusterOf(secure('SASL_PLAINTEXT', { ...bearer, 'sasl.oauthbearer.token.endpoint.url': url, 'org.apache.kafka.sasl.oauthbearer.allowed.urls': url }))).rejects.toMatchObject({ name: 'FatalError', code: 'KAFKA_AUTHENTICATION' });
   });
 
   test('trusts by PEM, PKCS12 and JKS, and shows its own certificate from PKCS12 and JKS', async () => {
@@ -60,6 +63,23 @@ describe.skipIf(javaMissing() !== undefined)('kafka client', () => {
     await expect(clusterOf(secure('SSL', { 'request.timeout.ms': '3000', 'socket.connection.setup.timeout.ms': '3000', ...tls }))).rejects.toMatchObject({ code: expect.stringMatching(/KAFKA_CLIENT_CERTIFICATE|KAFKA_UNREACHABLE/) as string });
     expect(() => clientConfig(secure('SSL', { ...trust('JKS', keys.trustJks), 'ssl.truststore.password': 'wrong' }))).toThrow(/password is wrong/);
     expect(() => clientConfig(secure('SSL', { ...trust('PKCS12', keys.trustPkcs12), 'ssl.truststore.password': 'wrong' }))).toThrow(/password is wrong/);
+  });
+
+  test('shows an elliptic key from PKCS12, JKS and PEM, encrypted or not', async () => {
+    const { keys } = kafka;
+    const own = (type: string, location: string): Properties => ({ ...tls, 'ssl.keystore.type': type, 'ssl.keystore.location': location, 'ssl.keystore.password': KEY_PASSWORD });
+    expect(await clusterOf(secure('SSL', own('PKCS12', keys.ellipticPkcs12)))).toBe(kafka.id);
+    expect(await clusterOf(secure('SSL', own('JKS', keys.ellipticJks)))).toBe(kafka.id);
+    const { key = '', chain } = readKeyStore(readFileSync(keys.ellipticPkcs12), KEY_PASSWORD, KEY_PASSWORD);
+    const pair = createPrivateKey(key);
+    expect(pair.asymmetricKeyType).toBe('ec');
+    const file = join(kafka.directory, 'elliptic.pem');
+    writeFileSync(file, `${key}${chain.join('')}`);
+    expect(await clusterOf(secure('SSL', { ...tls, 'ssl.keystore.type': 'PEM', 'ssl.keystore.location': file }))).toBe(kafka.id);
+    const locked = pair.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'opens-it' }).toString();
+    // As a properties file has it: in one line.
+    const inline = { ...tls, 'ssl.keystore.key': locked.replaceAll('\n', ' '), 'ssl.keystore.certificate.chain': chain.join('').replaceAll('\n', ' '), 'ssl.key.password': 'opens-it' };
+    expect(await clusterOf(secure('SSL', inline))).toBe(kafka.id);
   });
 
   test('says that a certificate is not trusted, or names another host', async () => {

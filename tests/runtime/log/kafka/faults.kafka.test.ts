@@ -2,11 +2,14 @@
  * What happens to networks and brokers, while one writer appends and one reader reads through the same proxies: nothing is
  * lost, nothing comes twice, the order stays, and each fault is over within a minute.
  */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Log } from '../../../../runtime/log/log.ts';
 import { splitBatch } from '../../../../runtime/log/record-batch.ts';
 import { type FaultProxy, startProxy } from '../../../kit/fault-proxy.ts';
+import { until } from '../../../kit/condition.ts';
 import { javaMissing } from '../../../kit/jvm.ts';
 import { type KafkaCluster, startKafka } from '../../../kit/kafka.ts';
 import { consumeAll } from '../../../kit/kafka-consumer.ts';
@@ -105,13 +108,24 @@ describe.skipIf(javaMissing() !== undefined)('faults', () => {
     expect((await consumeAll(kafka, 'network')).map(({ value }) => value)).toEqual(numbers(written.done));
   }, 240_000);
 
-  test.each([['idempotent', false], ['transactional', true]] as const)('of brokers, %s: the leader is killed, stopped, paused, and comes back', async (name, transactional) => {
+  test.each([['idempotent', false], ['transactional', true]] as const)('of brokers, %s: the leader is killed, paused, and comes back, and leadership is moved', async (name, transactional) => {
     const topic = `brokers-${name}`;
     await using log = await openLogOn(kafka.bootstrap, { worker: { ...HASTY, 'consumer.isolation.level': 'read_committed' }, ...(transactional ? { transactionalId: (id: string) => `faults-${id}` } : {}) });
     await log.createTopic(topic, { partitions: 1 });
+    const describeTopic = (): Promise<string> => kafka.java('org.apache.kafka.tools.TopicCommand', ['--bootstrap-server', kafka.bootstrap, '--describe', '--topic', topic]);
     const leaderOf = async (): Promise<KafkaCluster['brokers'][number] | undefined> => {
-      const text = await kafka.java('org.apache.kafka.tools.TopicCommand', ['--bootstrap-server', kafka.bootstrap, '--describe', '--topic', topic]);
+      const text = await describeTopic();
       return kafka.brokers.find(({ id }) => id === Number(/Leader: (\d+)/.exec(text)?.[1]));
+    };
+    /** Makes another replica the preferred one, then the leader, as an operator does. */
+    const move = async (from: KafkaCluster['brokers'][number]): Promise<void> => {
+      const replicas = [...kafka.brokers.map(({ id }) => id).filter(id => id !== from.id), from.id];
+      const plan = join(kafka.directory, `${topic}.json`);
+      writeFileSync(plan, JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas }] }));
+      await kafka.java('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', ['--bootstrap-server', kafka.bootstrap, '--execute', '--reassignment-json-file', plan]);
+      await until('all replicas to be in sync', async () => /Isr: \d+,\d+,\d+/.test(await describeTopic()));
+      await kafka.java('org.apache.kafka.tools.LeaderElectionCommand', ['--bootstrap-server', kafka.bootstrap, '--election-type', 'preferred', '--topic', topic, '--partition', '0']);
+      expect((await leaderOf())?.id).toBe(replicas[0]);
     };
     const written = appending(log, topic), read = reading(log, topic);
     const progress = async (what: string): Promise<void> => {
@@ -123,6 +137,7 @@ describe.skipIf(javaMissing() !== undefined)('faults', () => {
     for (const [what, harm, mend] of [
       ['killed', (one: KafkaCluster['brokers'][number]) => one.kill(), (one: KafkaCluster['brokers'][number]) => one.start()],
       ['paused', async (one: KafkaCluster['brokers'][number]) => { one.pause(); await pause(PAUSE_MS); }, async (one: KafkaCluster['brokers'][number]) => { one.resume(); }],
+      ['moved', move, async () => { /* nothing to mend */ }],
     ] as const) {
       const leader = await leaderOf();
       expect(leader).toBeDefined();
@@ -137,5 +152,5 @@ describe.skipIf(javaMissing() !== undefined)('faults', () => {
     await read.until(written.done);
     expect(read.values).toEqual(numbers(written.done));
     expect((await consumeAll(kafka, topic)).map(({ value }) => value)).toEqual(numbers(written.done));
-  }, 300_000);
+  }, 420_000);
 });
