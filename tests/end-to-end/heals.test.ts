@@ -1,11 +1,12 @@
 /**
- * A worker through a bad time, untouched by anybody: its walsender is terminated, the server restarts fast and at once, the
- * network resets and turns into a black hole. It goes on by itself, says meanwhile when it will try again, and its log has
+ * A worker through a bad time, untouched by anybody: its walsender is terminated, the server restarts fast and at once (and
+ * with TRIBUTARY_LONG=1 is down for ten minutes), the worker is frozen, the network resets and turns into a black hole. It goes on by itself, says meanwhile when it will try again, and its log has
  * every row once, in order; a large transaction on top takes a bounded amount of memory.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { until } from '../kit/condition.ts';
 import { temporaryDirectory } from '../kit/directories.ts';
@@ -13,7 +14,9 @@ import { startProxy } from '../kit/fault-proxy.ts';
 import { startPostgres } from '../kit/postgres.ts';
 import { program, startWorker } from '../kit/worker.ts';
 
-const BULK = process.env['TRIBUTARY_LONG'] === '1' ? 1_000_000 : 100_000;
+const long = process.env['TRIBUTARY_LONG'] === '1';
+const BULK = long ? 1_000_000 : 100_000;
+const DOWN_MS = 600_000;
 
 test('it heals by itself, and nothing is lost or doubled', async () => {
   await using server = await startPostgres({ version: 17, settings: { wal_sender_timeout: '5s' } });
@@ -33,6 +36,9 @@ test('it heals by itself, and nothing is lost or doubled', async () => {
     async () => { await server.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_replication'); },
     async () => { await server.stop('fast'); await until('the next attempt in the status', async () => /next one is at 20/.test((await task()).trace ?? '')); expect((await task()).state).toBe('RESTARTING'); await server.start(); },
     async () => { await server.stop('immediate'); await server.start(); },
+    // Frozen until the server has given it up: what it then does with its old connections must not count.
+    async () => { process.kill(worker.pid, 'SIGSTOP'); await until('the frozen worker to be given up', async () => (await server.sql('SELECT 1 FROM pg_replication_slots WHERE active')).rowCount === 0, 60_000); await write(); process.kill(worker.pid, 'SIGCONT'); },
+    ...(long ? [async () => { await server.stop('fast'); await pause(DOWN_MS); expect((await task()).state).toBe('RESTARTING'); await server.start(); }] : []),
     async () => { proxy.reset(); },
     async () => { proxy.hold(); await write(); await until('the dead network to be noticed', async () => (await task()).state === 'RESTARTING', 60_000); proxy.reset(); proxy.release(); },
   ];
@@ -56,4 +62,4 @@ test('it heals by itself, and nothing is lost or doubled', async () => {
   const kilobytes = Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))?.[1] ?? 0);
   process.stdout.write(`heals: ${end} rows, RssAnon ${Math.round(kilobytes / 1024)} MB\n`);
   expect(kilobytes).toBeLessThan(400 * 1024);
-}, 600_000);
+}, 600_000 + (long ? DOWN_MS : 0));

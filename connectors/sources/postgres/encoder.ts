@@ -23,6 +23,23 @@ const KEY_CHANGE_BARE: readonly RecordKind[] = ['key-delete', 'key-create'];
 
 const NULL = Buffer.from('null'), CLOSE = Buffer.from('}'), EMPTY = Buffer.from('{}');
 
+/** Bytes that tables have in common, by their text: thousands of tables have few different columns. */
+const constants = new Map<string, Buffer>();
+const MOST_CONSTANTS = 20_000;
+
+/** The bytes of a text that is written again and again. */
+function constant(text: string): Buffer {
+  let bytes = constants.get(text);
+  if (bytes === undefined) {
+    if (constants.size >= MOST_CONSTANTS) constants.clear();
+    // Not from node's pool, of which each small piece would keep 8 KB alive.
+    bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+    bytes.write(text);
+    constants.set(text, bytes);
+  }
+  return bytes;
+}
+
 /** Text of a column in an image, or null for NULL, absent and unchanged values. */
 function textOf(image: RowImage, position: number): string | null {
   const start = image.start[position] ?? ABSENT;
@@ -183,8 +200,8 @@ function rowWriter(columns: readonly { readonly column: TableColumn; readonly po
     const missing = codec?.ofNull ?? (schema.default !== undefined ? schema.default : schema.optional ? null : codec?.zero ?? zeroOf(schema));
     const toast = codec?.placeholder ?? (schema.optional ? null : zeroOf(schema));
     return {
-      position, write: codec?.writeJson, prefix: Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(column.name)}:`),
-      missing: Buffer.from(valueJson({ ...schema, optional: true }, missing)), toast: Buffer.from(valueJson({ ...schema, optional: true }, toast)),
+      position, write: codec?.writeJson, prefix: constant(`${i === 0 ? '{' : ','}${JSON.stringify(column.name)}:`),
+      missing: constant(valueJson({ ...schema, optional: true }, missing)), toast: constant(valueJson({ ...schema, optional: true }, toast)),
     };
   });
   return (image, out) => {
