@@ -107,7 +107,8 @@ for (const [name, formatOf] of formats) {
     for (const [what, commits] of [['a new table', []], ['a table with a history', prepared]] as const) {
       test(`${what}: dies at each step`, async () => {
         const before = await prepare(commits), all = [...before, ...change], steps = await stepsOf(all);
-        expect(steps.length).toBeGreaterThan(8);
+        // A table that is there has its folders.
+        expect(steps.length, steps.join(' ')).toBeGreaterThan(commits.length > 0 ? 6 : 8);
         for (let at = 1; at <= steps.length; at++) {
           await restore();
           const { task, from } = await open();

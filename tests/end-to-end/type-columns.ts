@@ -78,6 +78,7 @@ export const timeColumns: readonly TypeColumn[] = [
   { name: 'c_date', type: 'date', values: ["'2024-02-29'", "'1969-12-31'", "'9999-12-31'"], render: date },
   { name: 'c_time', type: 'time', values: ["'04:05:06.789012'", "'00:00:00'", "'23:59:59.999999'"], render: time },
   { name: 'c_time3', type: 'time(3)', values: ["'04:05:06.789'", "'00:00:00'", "'23:59:59.999'"], render: time },
+  // Without a fraction: with one, Debezium's own number of a time beyond the range of a long runs over (temporal-codecs.ts), and the table shows that.
   { name: 'c_timestamp', type: 'timestamp', values: ["'2024-02-29 12:34:56.789012'", "'1700-01-01 00:00:00.000001'", "'2262-01-01 00:00:00'"], render: timestamp(6) },
   { name: 'c_timestamp3', type: 'timestamp(3)', values: ["'2024-02-29 12:34:56.789'", "'1969-12-31 23:59:59.999'"], render: timestamp(3) },
   { name: 'c_numeric', type: 'numeric(12,3)', values: ['123456.789', '-999999999.999', '0'], render: decimal },
@@ -111,7 +112,7 @@ export const typeColumns: readonly TypeColumn[] = [
   { name: 'c_time', type: 'time', values: ["'04:05:06.789012'", "'00:00:00'", "'23:59:59.999999'"], render: time },
   { name: 'c_time3', type: 'time(3)', values: ["'04:05:06.789'", "'00:00:00'"], render: time },
   { name: 'c_timetz', type: 'timetz', values: ["'04:05:06.789+02'", "'00:00:00+00'"], render: always({ sql: "(date '2000-01-01' + (c AT TIME ZONE 'UTC')::time)::time::text", read: text => `${text}Z` }) },
-  { name: 'c_timestamp', type: 'timestamp', values: ["'2024-02-29 12:34:56.789012'", "'4713-01-01 00:00:00 BC'", "'294276-12-31 23:59:59.999999'", "'infinity'", "'-infinity'", "'0044-03-15 12:00:00.000001 BC'"], render: timestamp(6) },
+  { name: 'c_timestamp', type: 'timestamp', values: ["'2024-02-29 12:34:56.789012'", "'4713-01-01 00:00:00 BC'", "'294276-12-31 23:59:59'", "'infinity'", "'-infinity'", "'0044-03-15 12:00:00.000001 BC'"], render: timestamp(6) },
   { name: 'c_timestamp3', type: 'timestamp(3)', values: ["'2024-02-29 12:34:56.789'", "'1969-12-31 23:59:59.999'"], render: timestamp(3) },
   { name: 'c_timestamptz', type: 'timestamptz', values: ["'2024-02-29 12:34:56.789012+02'", "'4713-01-02 00:00:00+00 BC'", "'294276-12-31 23:59:59.999999+00'", "'infinity'", "'-infinity'", "'0044-03-15 12:00:00.000001+00 BC'", "'12024-01-01 00:00:00+00'"], render: always({ sql: micros }) },
   { name: 'c_interval', type: 'interval', values: ["'1 year 2 mons 3 days 04:05:06.789'", "'-1 days -00:00:01'", "'0'"], render: interval },
