@@ -209,9 +209,11 @@ export class DistributedHerder implements herder.Herder {
     const request = { method: 'POST', path: `${pathOf(name)}/tasks/${task}/restart`, repeatable: true } as const;
     const here = (): Promise<void> => node.restartWhere(name, one => one === work);
     if (node.runs(work)) return here();
-    for (let i = 0; i < TASK_ROUNDS && node.isLeader && !node.runs(work) && node.ownerUrl(work) === undefined && this.state.work().has(work); i++) await node.nextRound(TASK_WAIT_MS);
+    // Given to this worker, but ended here and not begun again, is nowhere until the next round.
+    const elsewhere = (): string | undefined => { const url = node.ownerUrl(work); return url === node.options.url ? undefined : url; };
+    for (let i = 0; i < TASK_ROUNDS && node.isLeader && !node.runs(work) && elsewhere() === undefined && this.state.work().has(work); i++) await node.nextRound(TASK_WAIT_MS);
     // The owner is asked outside of the leader's turn: a worker that hangs must not hold up the others' requests.
-    const owner = await this.leader.run(request, async () => (node.runs(work) ? 'here' : node.ownerUrl(work) ?? 'nowhere'), () => undefined);
+    const owner = await this.leader.run(request, async () => (node.runs(work) ? 'here' : elsewhere() ?? 'nowhere'), () => undefined);
     if (owner === 'here') return here();
     if (owner === 'nowhere') throw new ConflictError('Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.', { code: 'TASK_UNASSIGNED' });
     if (owner !== undefined) await this.leader.ask(owner, request);

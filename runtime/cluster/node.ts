@@ -222,8 +222,9 @@ export class ClusterNode {
   changed(change: ConfigChange): void {
     const { local, logger, store } = this.options;
     switch (change.kind) {
-      case 'connector-added':
-      case 'connector-removed': this.member.rejoin(`${change.kind} ${change.connector}`); return;
+      case 'connector-added': this.member.rejoin(`${change.kind} ${change.connector}`); return;
+      // One that is made again before the next round is another one: nothing of it has begun.
+      case 'connector-removed': this.endHere(one => connectorOf(one) === change.connector, `${change.kind} ${change.connector}`); return;
       case 'connector-changed': if (local.hasConnector(change.connector)) local.steer(change.connector); return;
       case 'target-state': local.steer(change.connector); return;
       case 'tasks':
@@ -237,11 +238,14 @@ export class ClusterNode {
   }
 
   /** How many tasks there are decides what each of them reads: no new one begins before the old ones have ended, on whatever worker. */
-  private resized(connector: string): void {
-    const running = [...this.begun].filter(one => isTask(one) && connectorOf(one) === connector);
+  private resized(connector: string): void { this.endHere(one => isTask(one) && connectorOf(one) === connector, `tasks of ${connector}`); }
+
+  /** Ends it in this worker; the next round, which waits for that, gives out what there is then. */
+  private endHere(wanted: (work: Work) => boolean, reason: string): void {
+    const running = [...this.begun].filter(wanted);
     for (const one of running) this.begun.delete(one);
-    this.options.local.stop(running).catch((error: unknown) => { this.options.logger.warn({ connector, reason: (error as Error).message }, 'tasks did not end well'); });
-    this.member.rejoin(`tasks of ${connector}`);
+    this.options.local.stop(running).catch((error: unknown) => { this.options.logger.warn({ after: reason, reason: (error as Error).message }, 'tasks did not end well'); });
+    this.member.rejoin(reason);
   }
 
   private restart({ connector, includeTasks, onlyFailed }: Extract<ConfigRecord, { readonly kind: 'restart' }>): void {

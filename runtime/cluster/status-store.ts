@@ -26,6 +26,8 @@ export class StatusStore implements AsyncDisposable {
   private readonly statuses = new Map<Work, WorkStatus>();
   private readonly used = new Map<string, Map<string, TopicUse>>();
   private readonly pending = new Map<string, StatusRecord>();
+  /** What this worker said last of the work that it has. */
+  private readonly own = new Map<Work, WorkStatus>();
   private sending: Promise<void> | undefined;
   private readonly stop = new AbortController();
   private topic: InternalTopic | undefined;
@@ -36,9 +38,17 @@ export class StatusStore implements AsyncDisposable {
     const store = new StatusStore(options);
     store.topic = await InternalTopic.open({
       ...options,
-      record: (_, record) => { const decoded = decodeStatusRecord(record); if (decoded !== undefined) store.apply(decoded); },
+      record: (_, record) => { const decoded = decodeStatusRecord(record); if (decoded !== undefined) store.read(decoded); },
     }, timeoutMs);
     return store;
+  }
+
+  private read(record: StatusRecord): void {
+    this.apply(record);
+    if (record.kind !== 'status' || record.status === null) return;
+    const own = this.own.get(workOf(record.connector, record.task));
+    // The late word of a worker that had it before, from behind a cut network: ours stands again.
+    if (own !== undefined && own.workerId !== record.status.workerId && own.generation > record.status.generation) this.queue({ ...record, status: own });
   }
 
   private apply(record: StatusRecord): void {
@@ -66,9 +76,17 @@ export class StatusStore implements AsyncDisposable {
 
   /** Null removes. A worker that lost the work to a later generation must not write over the new owner's word: `safe` leaves it then. */
   put(work: Work, status: WorkStatus | null, safe = false): void {
-    const present = this.statuses.get(work);
-    if (safe && status !== null && present !== undefined && present.workerId !== status.workerId && present.generation > status.generation) return;
+    if (status === null || status.state === 'UNASSIGNED') this.own.delete(work); else this.own.set(work, status);
+    if (safe && status !== null && this.isOvertaken(work, status)) return;
     this.queue({ kind: 'status', connector: connectorOf(work), task: taskOf(work), status });
+  }
+  private isOvertaken(work: Work, status: WorkStatus): boolean {
+    const present = this.statuses.get(work);
+    return present !== undefined && present.workerId !== status.workerId && present.generation > status.generation;
+  }
+  /** A farewell that waited while the work went to another worker. */
+  private isLate(record: StatusRecord): boolean {
+    return record.kind === 'status' && record.status?.state === 'UNASSIGNED' && this.isOvertaken(workOf(record.connector, record.task), record.status);
   }
   topicUsed(connector: string, topic: string, task: number): void {
     if (this.used.get(connector)?.has(topic) === true) return;
@@ -93,8 +111,9 @@ export class StatusStore implements AsyncDisposable {
   private async send(): Promise<void> {
     const { producer, topic, partitions, logger } = this.options;
     while (this.pending.size > 0 && !this.stop.signal.aborted) {
-      const records = [...this.pending.values()];
+      const records = [...this.pending.values()].filter(record => !this.isLate(record));
       this.pending.clear();
+      if (records.length === 0) return;
       try { await producer.send(encodeRecords(topic, partitions, records.map(encodeStatusRecord)), AbortSignal.any([this.stop.signal, AbortSignal.timeout(SEND_MS)])); } catch (error) {
         for (const record of records) { const { key } = encodeStatusRecord(record); if (!this.pending.has(key)) this.pending.set(key, record); }
         if (this.stop.signal.aborted) return;
