@@ -105,12 +105,9 @@ const intoBoolean: FieldParser = (b, at, cell, row) => {
 
 /** Powers of ten that a double holds exactly. */
 const TENS = Float64Array.from({ length: 23 }, (_, power) => 10 ** power);
-let plain = 0;
-/**
- * Decimal text of up to 15 digits without an exponent into `plain`; position after it, or -1. Digits and power are exact
- * then, so their quotient is the double that is nearest to the text (Clinger, "How to Read Floating Point Numbers Accurately").
- */
-function shortDecimal(b: Buffer, at: number): number {
+let plain = 0, fraction = 0;
+/** Decimal text of up to 15 digits without an exponent: its digits, with the sign, into `plain` and how many of them follow the point into `fraction`; position after it, or -1. */
+function digits(b: Buffer, at: number): number {
   const negative = b[at] === MINUS, first = negative ? at + 1 : at;
   let i = first, value = 0, point = -1;
   for (;; i++) {
@@ -121,27 +118,27 @@ function shortDecimal(b: Buffer, at: number): number {
   }
   const next = b[i];
   if (i - first > 15 || i === first || (next !== COMMA && next !== CLOSE)) return -1;
-  if (point >= 0) value /= TENS[i - point - 1] ?? 1;
   plain = negative ? -value : value;
+  fraction = point < 0 ? 0 : i - point - 1;
   return i;
+}
+
+/**
+ * Into `plain`; position after it, or -1. Digits and power are exact, so their quotient is the double that is nearest to the
+ * text (Clinger, "How to Read Floating Point Numbers Accurately").
+ */
+function shortDecimal(b: Buffer, at: number): number {
+  const end = digits(b, at);
+  if (end >= 0) plain /= TENS[fraction] ?? 1;
+  return end;
 }
 
 /** As {@link shortDecimal}, but times ten to the power of `scale`: a whole number, or -1. */
 function scaledNumber(b: Buffer, at: number, scale: number): number {
-  const negative = b[at] === MINUS, first = negative ? at + 1 : at;
-  let i = first, value = 0, point = -1;
-  for (;; i++) {
-    const byte = b[i] ?? 0;
-    if (byte >= ZERO && byte <= NINE) value = value * 10 + (byte - ZERO);
-    else if (byte === POINT && point < 0) point = i;
-    else break;
-  }
-  const next = b[i], missing = scale - (point < 0 ? 0 : i - point - 1);
-  if (i - first > 15 || i === first || missing < 0 || (next !== COMMA && next !== CLOSE)) return -1;
-  value *= TENS[missing] ?? Number.NaN;
-  if (!Number.isSafeInteger(value)) return -1;
-  plain = negative ? -value : value;
-  return i;
+  const end = digits(b, at), missing = scale - fraction;
+  if (end < 0 || missing < 0) return -1;
+  plain *= TENS[missing] ?? Number.NaN;
+  return Number.isSafeInteger(plain) ? end : -1;
 }
 
 function intoDouble(single: boolean): FieldParser {
