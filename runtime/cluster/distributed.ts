@@ -207,16 +207,14 @@ export class DistributedHerder implements herder.Herder {
     if (this.state.taskConfig(name, task) === undefined) throw new NotFoundError(`Unknown task: ${name}-${task}`, { code: 'TASK_UNKNOWN' });
     const work = workOf(name, task);
     const request = { method: 'POST', path: `${pathOf(name)}/tasks/${task}/restart`, repeatable: true } as const;
-    const here = (): Promise<void> => node.restartWhere(name, one => one === work);
-    if (node.runs(work)) return here();
-    // Given to this worker, but ended here and not begun again, is nowhere until the next round.
-    const elsewhere = (): string | undefined => { const url = node.ownerUrl(work); return url === node.options.url ? undefined : url; };
-    for (let i = 0; i < TASK_ROUNDS && node.isLeader && !node.runs(work) && elsewhere() === undefined && this.state.work().has(work); i++) await node.nextRound(TASK_WAIT_MS);
-    // The owner is asked outside of the leader's turn: a worker that hangs must not hold up the others' requests.
-    const owner = await this.leader.run(request, async () => (node.runs(work) ? 'here' : elsewhere() ?? 'nowhere'), () => undefined);
-    if (owner === 'here') return here();
-    if (owner === 'nowhere') throw new ConflictError('Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.', { code: 'TASK_UNASSIGNED' });
-    if (owner !== undefined) await this.leader.ask(owner, request);
+    for (let i = 0; i < TASK_ROUNDS && node.isLeader && !node.runs(work) && this.elsewhere(work) === undefined && this.state.work().has(work); i++) await node.nextRound(TASK_WAIT_MS);
+    await this.atOwner<Promise<void> | undefined>(work, request, () => node.restartWhere(name, one => one === work), () => undefined);
+  }
+  /** Where it runs, if not here. Given to this worker, but ended here and not begun again, is nowhere until the next round. */
+  private elsewhere(work: Work): string | undefined {
+    const { node } = this.parts;
+    const url = node.ownerUrl(work);
+    return url === node.options.url ? undefined : url;
   }
 
   async setTarget(name: string, target: herder.TargetState): Promise<void> {
@@ -276,10 +274,11 @@ export class DistributedHerder implements herder.Herder {
   private async atOwner<T>(work: Work, request: LeaderRequest, here: () => T, parse: (body: unknown) => T): Promise<T> {
     const { node } = this.parts;
     if (node.runs(work)) return here();
-    const found = await this.leader.run<{ readonly owner: string | undefined } | { readonly answer: unknown }>(request, async () => ({ owner: node.runs(work) ? 'here' : node.ownerUrl(work) }), ({ body }) => ({ answer: body }));
+    const found = await this.leader.run<{ readonly owner: string | undefined } | { readonly answer: unknown }>(request, async () => ({ owner: node.runs(work) ? 'here' : this.elsewhere(work) }), ({ body }) => ({ answer: body }));
     if ('answer' in found) return parse(found.answer);
     if (found.owner === 'here') return here();
     if (found.owner === undefined) throw new ConflictError('Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.', { code: 'TASK_UNASSIGNED' });
+    // Outside of the leader's turn: a worker that hangs must not hold up the others' requests.
     return parse((await this.leader.ask(found.owner, request)).body);
   }
   async signal(name: string, signal: herder.SourceSignal): Promise<void> {

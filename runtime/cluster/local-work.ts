@@ -47,9 +47,6 @@ export class LocalWork {
   /** Takes a task's logger out of the levels. */
   private readonly unused = new Map<Work, () => void>();
 
-  /** Last known version of each connector's plugin, for a status that is told before the plugin is open again. */
-  private readonly versions = new Map<string, string | undefined>();
-
   constructor(options: LocalWorkOptions) { this.options = options; }
 
   /** Begins all of it; a task's own status tells how it goes on. */
@@ -105,9 +102,9 @@ export class LocalWork {
     }, config, RUNNING_BY[options.state.target(name)]);
   }
 
-  private say(work: Work, state: State, trace?: string, version = this.versions.get(connectorOf(work))): void {
+  /** Before its plugin is open again, work has the version that was told of it last. */
+  private say(work: Work, state: State, trace?: string, version = this.options.statuses.get(work)?.version): void {
     const { statuses, workerId, generation } = this.options;
-    if (version !== undefined) this.versions.set(connectorOf(work), version);
     statuses.put(work, { state, trace, workerId: workerId(), generation: generation(), version }, state === 'UNASSIGNED');
   }
 
